@@ -1,0 +1,53 @@
+"""genkeras: deep generative models in Keras 3, each one checked, and the book that explains them.
+
+Names are loaded when they are first used, so that `import genkeras` (and the command line, which
+must be able to say that TensorFlow is missing) does not import TensorFlow.
+"""
+
+import importlib
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Bernoulli": "genkeras.likelihoods",
+    "Categorical": "genkeras.likelihoods",
+    "MixtureOfGaussians": "genkeras.likelihoods",
+    "Normal": "genkeras.likelihoods",
+    "StandardNormal": "genkeras.likelihoods",
+    "FVSBN": "genkeras.autoregressive",
+    "NADE": "genkeras.autoregressive",
+    "TabularAutoregressive": "genkeras.autoregressive",
+    "ExplicitModel": "genkeras.models",
+    "ImplicitModel": "genkeras.models",
+    "LatentVariableModel": "genkeras.models",
+}
+
+__all__ = [*_HOMES, "load_model"]
+
+
+def __getattr__(name):
+    if name not in _HOMES:
+        raise AttributeError(f"module 'genkeras' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return sorted([*globals(), *_HOMES])
+
+
+def load_model(path):
+    """Loads a saved `.keras` model after registering every class of genkeras.
+
+    Args:
+        path: path of the `.keras` file.
+
+    Returns:
+        The model, compiled if it was saved compiled.
+    """
+    import keras
+
+    for module in set(_HOMES.values()):
+        importlib.import_module(module)
+    return keras.saving.load_model(path)

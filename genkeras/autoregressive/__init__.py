@@ -1,0 +1,7 @@
+"""Explicit models that factorise p(x) by the chain rule."""
+
+from genkeras.autoregressive.fvsbn import FVSBN
+from genkeras.autoregressive.nade import NADE
+from genkeras.autoregressive.tabular import TabularAutoregressive
+
+__all__ = ["FVSBN", "NADE", "TabularAutoregressive"]

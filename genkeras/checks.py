@@ -1,0 +1,94 @@
+"""Checks of what a user hands in, with messages that say what was expected and what came.
+
+Every check runs before anything changes and raises `ValueError("Expected ... Received: ...")`.
+"""
+
+import numpy as np
+
+
+def positive_int(name, value, minimum=1):
+    """`value` as an int, if it is a whole number of at least `minimum`."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < minimum:
+        raise ValueError(
+            f"Expected {name} to be a whole number >= {minimum}. Received: {name}={value!r}"
+        )
+    return int(value)
+
+
+def numeric_array(name, value):
+    """`value` as a NumPy array of real numbers."""
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"Expected {name} to be an array. Received: {error}") from error
+    if array.dtype.kind not in "biuf" and array.dtype.name != "bfloat16":
+        raise ValueError(
+            f"Expected {name} to hold real numbers. Received: {name} with dtype={array.dtype}"
+        )
+    return array
+
+
+def event_batch(name, value, event_shape, likelihood=None):
+    """`value` as an array `(batch, *event_shape)`, not empty, finite and inside the support."""
+    array = numeric_array(name, value)
+    if array.ndim != len(event_shape) + 1 or array.shape[1:] != tuple(event_shape):
+        raise ValueError(
+            f"Expected {name} of shape {batch_shape(event_shape)}. "
+            f"Received: {name} of shape {array.shape}"
+        )
+    if array.shape[0] == 0:
+        raise ValueError(f"Expected {name} with at least one row. Received: shape {array.shape}")
+    values_in_support(name, array, likelihood)
+    return array
+
+
+def values_in_support(name, array, likelihood=None):
+    """Refuses values that are not finite or that the likelihood gives no probability."""
+    if array.dtype.kind not in "biu" and not np.all(np.isfinite(array)):
+        bad = array[~np.isfinite(array)].flat[0]
+        raise ValueError(f"Expected finite values in {name}. Received: {bad}")
+    if likelihood is not None:
+        inside = likelihood.in_support(array)
+        if not np.all(inside):
+            bad = array[~inside].flat[0]
+            raise ValueError(support_message(name, likelihood) + f"{bad}")
+
+
+def support_message(name, likelihood):
+    """The words shared by the check of arrays and the assertion in the graph."""
+    return f"Expected values of {name} to be {likelihood.support}. Received: "
+
+
+def batch_shape(event_shape):
+    """`(batch, ...)` as it is written in messages."""
+    return "(" + ", ".join(["batch", *map(str, event_shape)]) + ")"
+
+
+def labels(name, value, num_labels, num_rows):
+    """`value` as int32 labels `(num_rows,)` in [0, num_labels)."""
+    array = numeric_array(name, value)
+    if array.shape != (num_rows,):
+        raise ValueError(
+            f"Expected {name} of shape ({num_rows},). Received: {name} of shape {array.shape}"
+        )
+    if not np.all((array >= 0) & (array < num_labels) & (array % 1 == 0)):
+        raise ValueError(
+            f"Expected {name} to hold whole numbers from 0 to {num_labels - 1}. "
+            f"Received: values from {array.min()} to {array.max()}"
+        )
+    return array.astype("int32")
+
+
+def weights(name, value, num_rows):
+    """`value` as sample weights `(num_rows,)` float32, finite and not negative."""
+    array = numeric_array(name, value)
+    if array.shape != (num_rows,):
+        raise ValueError(
+            f"Expected {name} of shape ({num_rows},). Received: {name} of shape {array.shape}"
+        )
+    if not np.all(np.isfinite(array) & (array >= 0)):
+        raise ValueError(
+            f"Expected {name} to be finite and >= 0. Received: values from "
+            f"{array.min()} to {array.max()}"
+        )
+    return array.astype("float32")

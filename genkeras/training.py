@@ -1,0 +1,174 @@
+"""Training that is repeatable: seeds, losses under several replicas, data order, checkpoints."""
+
+import json
+import math
+import pathlib
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+
+def stateless_seed(seed):
+    """A `(2,)` int32 seed from an int, or the next one of a `SeedGenerator`."""
+    if isinstance(seed, keras.random.SeedGenerator):
+        return tf.cast(seed.next(), tf.int32)
+    # A tensor, not a Python number: a compiled function would be compiled again for each value.
+    return tf.constant([seed % 2**31, seed // 2**31 % 2**31], tf.int32)
+
+
+def replica_seed(generator):
+    """The next `(2,)` seed of a `SeedGenerator`, different on every replica of a strategy."""
+    seed = stateless_seed(generator)
+    context = tf.distribute.get_replica_context()
+    replica = context.replica_id_in_sync_group if context is not None else 0
+    return tf.random.experimental.stateless_fold_in(seed, replica)
+
+
+def mean_loss(per_example, sample_weight=None):
+    """Mean over the batch, ready for Keras to sum over replicas.
+
+    Args:
+        per_example: `(batch,)` or scalar, nats.
+        sample_weight: `(batch,)` weights or None. Weighted terms are divided by the batch size, as
+            Keras' `sum_over_batch_size` does, not by the sum of the weights.
+
+    Returns:
+        Scalar float32. Under `tf.distribute` an overridden `compute_loss` is summed over replicas,
+        so each gives its share.
+    """
+    per_example = tf.cast(per_example, tf.float32)
+    if sample_weight is not None:
+        per_example *= tf.reshape(tf.cast(sample_weight, tf.float32), tf.shape(per_example))
+    replicas = tf.distribute.get_strategy().num_replicas_in_sync
+    return tf.reduce_mean(per_example) / replicas
+
+
+def epoch_batches(data, batch_size, seed, first_epoch=0, augment=None):
+    """Endless batches of shuffled rows; the order of an epoch is a function of (seed, epoch).
+
+    Args:
+        data: array `(n, ...)`, or a dictionary or tuple of such arrays.
+        batch_size: rows per batch; the last batch of an epoch holds what is left.
+        seed: int.
+        first_epoch: where to start, for a resumed run.
+        augment: None, or a function `(batch, seed) -> batch` of tensors, with a `(2,)` int seed
+            that is a function of (seed, epoch, batch).
+
+    Returns:
+        A `tf.data.Dataset` of `ceil(n / batch_size)` batches per epoch, without end.
+    """
+    data = tf.nest.map_structure(tf.convert_to_tensor, data)
+    num_rows = tf.nest.flatten(data)[0].shape[0]
+
+    def epoch_rows(epoch):
+        order_seed = tf.stack([tf.cast(seed, tf.int64), epoch])
+        rows = tf.random.experimental.stateless_shuffle(tf.range(num_rows), order_seed)
+        batches = tf.data.Dataset.from_tensor_slices(rows).batch(batch_size)
+        return batches.map(lambda rows: (rows, epoch))
+
+    def load(rows, epoch):
+        batch = tf.nest.map_structure(lambda array: tf.gather(array, rows), data)
+        if augment is None:
+            return batch
+        batch_seed = tf.random.experimental.stateless_fold_in([seed, rows[0]], epoch)
+        return augment(batch, batch_seed)
+
+    epochs = tf.data.Dataset.range(first_epoch, np.iinfo(np.int64).max)
+    return epochs.flat_map(epoch_rows).map(load).prefetch(2)
+
+
+class TrainingState:
+    """Everything that training changes, saved after each epoch as one atomic unit.
+
+    Holds the weights, the random-number states, every optimiser, the number of finished epochs
+    and the history. `BackupAndRestore` of Keras saves one optimiser, in two writes.
+
+    Args:
+        model: a compiled model; it is built, and its optimisers are.
+        directory: where the checkpoints live.
+    """
+
+    def __init__(self, model, directory):
+        model._ensure_built()
+        if hasattr(model, "build_optimizers"):
+            model.build_optimizers()
+            optimizers = [model.player_optimizer(name) for name in model.players]
+        else:
+            if not model.optimizer.built:
+                model.optimizer.build(model.trainable_variables)
+            optimizers = [model.optimizer]
+        variables = [*model.variables, *(v for o in optimizers for v in o.variables)]
+        self._finished = tf.Variable(0, dtype=tf.int64)
+        self._history = tf.Variable("[]")
+        checkpoint = tf.train.Checkpoint(
+            # Metrics start afresh in every epoch and may not exist yet.
+            state={v.path: v.value for v in variables if "/total" not in v.path},
+            finished=self._finished,
+            history=self._history,
+        )
+        self._manager = tf.train.CheckpointManager(checkpoint, str(directory), max_to_keep=2)
+        if self._manager.latest_checkpoint:
+            status = checkpoint.restore(self._manager.latest_checkpoint)
+            status.assert_existing_objects_matched()
+
+    @property
+    def finished_epochs(self):
+        """How many epochs are done."""
+        return int(self._finished.numpy())
+
+    @property
+    def history(self):
+        """One dictionary of logs per finished epoch."""
+        return json.loads(self._history.numpy())
+
+    def save(self, logs):
+        """Saves the state after one more epoch."""
+        logs = {name: float(value) for name, value in logs.items()}
+        self._history.assign(json.dumps([*self.history, logs]))
+        self._finished.assign_add(1)
+        self._manager.save()
+
+
+def fit_resumable(
+    model,
+    data,
+    *,
+    epochs,
+    batch_size,
+    seed,
+    directory,
+    augment=None,
+    callbacks=(),
+    **fit_options,
+):
+    """`model.fit` that can be killed at any moment and run again to the same result.
+
+    Args:
+        model: a compiled model with a seed of its own.
+        data: array `(n, ...)`, or `{"x": ..., "condition": ...}`.
+        epochs: number of epochs in all.
+        batch_size: rows per step.
+        seed: int, of the order of the data.
+        directory: where the state is kept; an unfinished run in it is resumed.
+        augment: as in `epoch_batches`.
+        callbacks: further Keras callbacks; their own state is not saved.
+        **fit_options: more options of `fit`, such as `validation_data` and `verbose`.
+
+    Returns:
+        A list with the logs of every epoch, those before a restart included.
+    """
+    model._checked_data(data)
+    pathlib.Path(directory).mkdir(parents=True, exist_ok=True)
+    state = TrainingState(model, directory)
+    num_rows = len(tf.nest.flatten(data)[0])
+    save = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: state.save(logs))
+    model.fit(
+        epoch_batches(data, batch_size, seed, state.finished_epochs, augment),
+        steps_per_epoch=math.ceil(num_rows / batch_size),
+        initial_epoch=state.finished_epochs,
+        epochs=epochs,
+        callbacks=[*callbacks, save],
+        **fit_options,
+    )
+    return state.history
