@@ -3,7 +3,12 @@
 Every check runs before anything changes and raises `ValueError("Expected ... Received: ...")`.
 """
 
+import math
+import numbers
+
 import numpy as np
+
+FLOAT32_MAX = float(np.finfo("float32").max)
 
 
 def positive_int(name, value, minimum=1):
@@ -13,6 +18,16 @@ def positive_int(name, value, minimum=1):
             f"Expected {name} to be a whole number >= {minimum}. Received: {name}={value!r}"
         )
     return int(value)
+
+
+def real(name, value, minimum=0.0, below=math.inf):
+    """`value` as a float, if it is a number in [minimum, below)."""
+    if not isinstance(value, numbers.Real) or not minimum <= value < below:
+        raise ValueError(
+            f"Expected {name} to be a number with {minimum} <= {name} < {below}. "
+            f"Received: {name}={value!r}"
+        )
+    return float(value)
 
 
 def numeric_array(name, value):
@@ -44,8 +59,9 @@ def event_batch(name, value, event_shape, likelihood=None):
 
 def values_in_support(name, array, likelihood=None):
     """Refuses values that are not finite or that the likelihood gives no probability."""
-    if array.dtype.kind not in "biu" and not np.all(np.isfinite(array)):
-        bad = array[~np.isfinite(array)].flat[0]
+    finite = np.abs(array) <= FLOAT32_MAX if array.dtype.kind not in "biu" else np.array(True)
+    if not np.all(finite):
+        bad = array[~finite].flat[0]
         raise ValueError(f"Expected finite values in {name}. Received: {bad}")
     if likelihood is not None:
         inside = likelihood.in_support(array)
@@ -71,12 +87,15 @@ def labels(name, value, num_labels, num_rows):
         raise ValueError(
             f"Expected {name} of shape ({num_rows},). Received: {name} of shape {array.shape}"
         )
-    if not np.all((array >= 0) & (array < num_labels) & (array % 1 == 0)):
-        raise ValueError(
-            f"Expected {name} to hold whole numbers from 0 to {num_labels - 1}. "
-            f"Received: values from {array.min()} to {array.max()}"
-        )
+    inside = np.isin(array, np.arange(num_labels))
+    if not np.all(inside):
+        raise ValueError(label_message(name, num_labels) + f"{array[~inside].flat[0]}")
     return array.astype("int32")
+
+
+def label_message(name, num_labels):
+    """The words shared by the check of labels and the assertion in the graph."""
+    return f"Expected {name} to hold whole numbers from 0 to {num_labels - 1}. Received: "
 
 
 def weights(name, value, num_rows):

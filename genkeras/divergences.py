@@ -8,6 +8,8 @@ import math
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from genkeras import checks
+
 tfd = tfp.distributions
 
 
@@ -38,7 +40,8 @@ def monte_carlo_kl(q, p, num_samples, seed):
         The estimate and its standard error, each `batch_shape` float32. An estimate can be
         negative although KL cannot.
     """
-    x = q.sample(_checked_count(num_samples), seed=_stateless(seed))
+    count = checks.positive_int("num_samples", num_samples, minimum=2)
+    x = q.sample(count, seed=_stateless(seed))
     return _mean_and_standard_error(q.log_prob(x) - p.log_prob(x))
 
 
@@ -54,10 +57,11 @@ def jensen_shannon(p, q, num_samples, seed):
         The estimate and its standard error, each `batch_shape` float32. The true value lies
         between 0 and log 2.
     """
+    count = checks.positive_int("num_samples", num_samples, minimum=2)
     seeds = tf.unstack(tf.random.experimental.stateless_split(_stateless(seed), 2))
     halves = []
     for this, other, half_seed in ((p, q, seeds[0]), (q, p, seeds[1])):
-        x = this.sample(_checked_count(num_samples), seed=half_seed)
+        x = this.sample(count, seed=half_seed)
         # log p(x) - log m(x) = log 2 - log(1 + q(x) / p(x))
         log_ratio = other.log_prob(x) - this.log_prob(x)
         halves.append(_mean_and_standard_error(math.log(2.0) - tf.nn.softplus(log_ratio)))
@@ -69,12 +73,6 @@ def _mean_and_standard_error(terms):
     count = tf.cast(tf.shape(terms)[0], terms.dtype)
     variance = tf.math.reduce_variance(terms, axis=0) * count / (count - 1)
     return tf.reduce_mean(terms, axis=0), tf.sqrt(variance / count)
-
-
-def _checked_count(num_samples):
-    if num_samples < 2:
-        raise ValueError(f"Expected num_samples >= 2. Received: num_samples={num_samples}")
-    return num_samples
 
 
 def _stateless(seed):

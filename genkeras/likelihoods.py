@@ -5,10 +5,14 @@ Each likelihood says how many outputs it needs for one variable, turns them into
 compiled loop over variables holds no random-number generator).
 """
 
+import numbers
+
 import keras
 import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
+
+from genkeras import checks
 
 tfd = tfp.distributions
 
@@ -23,8 +27,8 @@ def _raw_scale(scale, min_scale):
 
 
 def _positive(name, value):
-    if not value > 0:
-        raise ValueError(f"Expected {name} > 0. Received: {name}={value}")
+    if not isinstance(value, numbers.Real) or not 0 < value < np.inf:
+        raise ValueError(f"Expected {name} > 0. Received: {name}={value!r}")
     return float(value)
 
 
@@ -123,9 +127,7 @@ class Categorical(Likelihood):
     """
 
     def __init__(self, num_classes):
-        if int(num_classes) != num_classes or num_classes < 2:
-            raise ValueError(f"Expected num_classes >= 2. Received: num_classes={num_classes}")
-        self.num_classes = int(num_classes)
+        self.num_classes = checks.positive_int("num_classes", num_classes, minimum=2)
 
     @property
     def num_parameters(self):
@@ -206,11 +208,7 @@ class MixtureOfGaussians(Likelihood):
     support = "finite numbers"
 
     def __init__(self, num_components, min_scale=0.01):
-        if int(num_components) != num_components or num_components < 1:
-            raise ValueError(
-                f"Expected num_components >= 1. Received: num_components={num_components}"
-            )
-        self.num_components = int(num_components)
+        self.num_components = checks.positive_int("num_components", num_components)
         self.min_scale = _positive("min_scale", min_scale)
 
     @property
@@ -266,9 +264,7 @@ class StandardNormal:
     """
 
     def __init__(self, latent_dim):
-        if int(latent_dim) != latent_dim or latent_dim < 1:
-            raise ValueError(f"Expected latent_dim >= 1. Received: latent_dim={latent_dim}")
-        self.latent_dim = int(latent_dim)
+        self.latent_dim = checks.positive_int("latent_dim", latent_dim)
 
     def distribution(self):
         """TFP distribution of event shape `(latent_dim,)`."""

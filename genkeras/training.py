@@ -3,16 +3,20 @@
 import json
 import math
 import pathlib
+import time
 
 import keras
 import numpy as np
 import tensorflow as tf
+
+from genkeras import checks
 
 
 def stateless_seed(seed):
     """A `(2,)` int32 seed from an int, or the next one of a `SeedGenerator`."""
     if isinstance(seed, keras.random.SeedGenerator):
         return tf.cast(seed.next(), tf.int32)
+    seed = checks.positive_int("seed", seed, minimum=-(2**63))
     # A tensor, not a Python number: a compiled function would be compiled again for each value.
     return tf.constant([seed % 2**31, seed // 2**31 % 2**31], tf.int32)
 
@@ -98,17 +102,32 @@ class TrainingState:
             if not model.optimizer.built:
                 model.optimizer.build(model.trainable_variables)
             optimizers = [model.optimizer]
-        variables = [*model.variables, *(v for o in optimizers for v in o.variables)]
+        # Metrics start afresh in every epoch and may not exist yet.
+        metrics = {id(v) for metric in model.metrics for v in metric.variables}
+        variables = [v for v in model.variables if id(v) not in metrics]
+        variables += [v for optimizer in optimizers for v in optimizer.variables]
+        # By position: names and paths differ from one model of a process to the next, and two
+        # optimisers of one class share them.
+        kinds = [type(part).__name__ for part in (model, *optimizers)]
+        layout = json.dumps([kinds, [[*v.shape] for v in variables]])
         self._finished = tf.Variable(0, dtype=tf.int64)
         self._history = tf.Variable("[]")
         checkpoint = tf.train.Checkpoint(
-            # Metrics start afresh in every epoch and may not exist yet.
-            state={v.path: v.value for v in variables if "/total" not in v.path},
+            layout=tf.Variable(layout),
+            state=[v.value for v in variables],
             finished=self._finished,
             history=self._history,
         )
         self._manager = tf.train.CheckpointManager(checkpoint, str(directory), max_to_keep=2)
         if self._manager.latest_checkpoint:
+            saved = tf.train.load_variable(
+                self._manager.latest_checkpoint, "layout/.ATTRIBUTES/VARIABLE_VALUE"
+            ).decode()
+            if saved != layout:
+                raise ValueError(
+                    f"Expected the checkpoint of a model with {layout} in {directory}. "
+                    f"Received: the checkpoint of one with {saved}"
+                )
             status = checkpoint.restore(self._manager.latest_checkpoint)
             status.assert_existing_objects_matched()
 
@@ -156,19 +175,26 @@ def fit_resumable(
         **fit_options: more options of `fit`, such as `validation_data` and `verbose`.
 
     Returns:
-        A list with the logs of every epoch, those before a restart included.
+        A list with the logs of every epoch and its "seconds", those before a restart included.
     """
     model._checked_data(data)
     pathlib.Path(directory).mkdir(parents=True, exist_ok=True)
     state = TrainingState(model, directory)
     num_rows = len(tf.nest.flatten(data)[0])
-    save = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: state.save(logs))
+    clock = {"start": time.monotonic()}
+
+    def save(epoch, logs):
+        now = time.monotonic()
+        state.save({**logs, "seconds": now - clock["start"]})
+        clock["start"] = now
+
     model.fit(
         epoch_batches(data, batch_size, seed, state.finished_epochs, augment),
         steps_per_epoch=math.ceil(num_rows / batch_size),
         initial_epoch=state.finished_epochs,
         epochs=epochs,
-        callbacks=[*callbacks, save],
+        shuffle=False,  # the batches are shuffled already
+        callbacks=[*callbacks, keras.callbacks.LambdaCallback(on_epoch_end=save)],
         **fit_options,
     )
     return state.history

@@ -30,6 +30,8 @@ class FVSBN(SequentialModel):
         super().__init__(num_features, likelihood or Bernoulli(), seed=seed, **kwargs)
         if self.likelihood != Bernoulli():
             raise ValueError(f"Expected likelihood=Bernoulli(). Received: {self.likelihood!r}")
+        if self.num_labels is not None:
+            raise ValueError(f"Expected num_labels=None. Received: num_labels={self.num_labels}")
 
     def build(self, input_shape):
         shape = (self.num_features, self.num_features)

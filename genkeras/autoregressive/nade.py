@@ -60,9 +60,7 @@ class NADE(SequentialModel):
         self.ordering = orderings.resolve(ordering, self.num_features, seed)
         self.activation = activation
         keras.activations.get(activation)
-        if not 0 <= dropout < 1:
-            raise ValueError(f"Expected 0 <= dropout < 1. Received: dropout={dropout}")
-        self.dropout = float(dropout)
+        self.dropout = checks.real("dropout", dropout, below=1)
 
     @property
     def drawing_order(self):

@@ -5,6 +5,8 @@ chain, k = n - 1 the full joint distribution. The table of variable i has one ro
 C^min(i, k) contexts (counting i from 0) and C - 1 free numbers in a row.
 """
 
+import math
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -72,16 +74,18 @@ class TabularAutoregressive(SequentialModel):
             raise ValueError(
                 f"Expected tables of at most {MAX_FREE_PARAMETERS} free parameters. Received: "
                 f"num_features={num_features}, order={order}, num_classes={num_classes}, which "
-                f"need about 10^{len(str(needed)) - 1}"
+                f"need about 10^{math.floor(math.log10(needed))}"
             )
-        if not 0 <= pseudo_count < np.inf:
-            raise ValueError(f"Expected pseudo_count >= 0. Received: pseudo_count={pseudo_count}")
         likelihood = Bernoulli() if num_classes == 2 else Categorical(num_classes)
         kwargs["likelihood"] = likelihood
         super().__init__(num_features, seed=seed, **kwargs)
+        if self.num_labels is not None:
+            raise ValueError(f"Expected num_labels=None. Received: num_labels={self.num_labels}")
         self.order = int(order)
         self.num_classes = int(num_classes)
-        self.pseudo_count = float(pseudo_count)
+        self.pseudo_count = checks.real("pseudo_count", pseudo_count)
+        if num_examples is not None:
+            num_examples = checks.positive_int("num_examples", num_examples)
         self.num_examples = num_examples
         widths = num_classes ** np.minimum(np.arange(num_features), order)
         self._first_rows = np.concatenate([[0], np.cumsum(widths)[:-1]])  # of each variable
@@ -111,9 +115,7 @@ class TabularAutoregressive(SequentialModel):
 
     def _next_context(self, context, i, level):
         """Number, in base C, of the last `order` levels up to and including variable i."""
-        return (context * self.num_classes + level) % self.num_classes ** min(
-            i + 1, self.order
-        )
+        return (context * self.num_classes + level) % self.num_classes ** min(i + 1, self.order)
 
     def _free_to_outputs(self, log_odds):
         """`(..., C - 1)` free numbers to what the likelihood reads."""
@@ -166,9 +168,7 @@ class TabularAutoregressive(SequentialModel):
         return self._free_to_outputs(tf.gather(self.log_odds, rows))
 
     def _advance(self, context, i, value):
-        widths = self.num_classes ** np.minimum(
-            np.arange(1, self.num_features + 1), self.order
-        )
+        widths = self.num_classes ** np.minimum(np.arange(1, self.num_features + 1), self.order)
         width = tf.gather(tf.constant(widths, tf.int32), i)
         return (context * self.num_classes + tf.cast(value, tf.int32)) % width
 

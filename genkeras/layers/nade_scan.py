@@ -48,7 +48,7 @@ def _shards(tensor):
     """Cuts the batch so that a CPU runs one compiled loop per core; a GPU gets one piece."""
     if tf.config.list_logical_devices("GPU"):
         return [tensor]
-    count = min(len(os.sched_getaffinity(0)), MAX_SHARDS)
+    count = min(os.cpu_count() or 1, MAX_SHARDS)
     batch = tf.shape(tensor)[0]
     return [tensor[k * batch // count : (k + 1) * batch // count] for k in range(count)]
 

@@ -30,14 +30,24 @@ class GenerativeModel(keras.Model):
         super().__init__(**kwargs)
         if num_labels is not None:
             num_labels = checks.positive_int("num_labels", num_labels, minimum=2)
+        if self.variable_dtype != "float32":
+            raise ValueError(
+                "Expected a dtype whose variables are float32, such as 'mixed_bfloat16'. "
+                f"Received: dtype={self.dtype_policy.name!r}"
+            )
         self.num_labels = num_labels
-        self.seed = seed
-        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.seed = None if seed is None else checks.positive_int("seed", seed, minimum=0)
+        self.seed_generator = keras.random.SeedGenerator(self.seed)
 
     @property
     def event_shape(self):
         """Shape of one example, a tuple."""
         raise NotImplementedError(f"{type(self).__name__} must define event_shape.")
+
+    def add_weight(self, *args, **kwargs):
+        """As Keras', but a model's own weights stay float32 under a half-precision policy."""
+        kwargs.setdefault("autocast", False)  # `autocast=False` of the model does not see to it.
+        return super().add_weight(*args, **kwargs)
 
     def fit(self, x=None, y=None, *args, sample_weight=None, validation_data=None, **kwargs):
         """Trains as `keras.Model.fit` does, after checking all data.
@@ -84,8 +94,8 @@ class GenerativeModel(keras.Model):
                 )
             self._check_first_batch(x)
             return x, None, None
-        if not isinstance(x, np.ndarray | tf.Tensor | list | tuple | dict):
-            return x, None, sample_weight  # a generator: the graph checks its batches
+        if hasattr(x, "__next__") or isinstance(x, tf.distribute.DistributedDataset):
+            return x, None, sample_weight  # the graph checks the batches of a generator
         values, condition = self._unpack(x)
         values = checks.event_batch("x", values, self.event_shape, self.likelihood)
         condition = self._checked_condition(condition, len(values))
@@ -104,9 +114,7 @@ class GenerativeModel(keras.Model):
             batch = next(iter(dataset.take(1)), None)
             if batch is None:
                 raise ValueError("Expected a dataset with at least one batch. Received: none")
-        x, y, _ = keras.utils.unpack_x_y_sample_weight(batch)
-        values, condition = self._unpack(x)
-        self._checked_data({"x": values} if condition is None else x, y)
+        self._checked_data(*keras.utils.unpack_x_y_sample_weight(batch))
 
     def _unpack(self, inputs):
         """Splits what `fit` and `call` take into the data and the condition (or None)."""
@@ -119,7 +127,7 @@ class GenerativeModel(keras.Model):
             )
         return inputs["x"], inputs.get("condition")
 
-    def _checked_condition(self, condition, num_rows):
+    def _require_condition(self, condition):
         if (condition is None) != (self.num_labels is None):
             expected = "no condition" if self.num_labels is None else "a condition"
             received = "none" if condition is None else f"type {type(condition).__name__}"
@@ -127,12 +135,26 @@ class GenerativeModel(keras.Model):
                 f"Expected {expected}: the model has num_labels={self.num_labels}. "
                 f"Received: condition of {received}"
             )
+
+    def _checked_condition(self, condition, num_rows):
+        self._require_condition(condition)
         if condition is None or tf.is_symbolic_tensor(condition):
             return condition
         return checks.labels("condition", condition, self.num_labels, num_rows)
 
-    def _asserted(self, x):
-        """`x` in float32; a batch that arrays' checks never saw is checked in the graph."""
+    def _sample_condition(self, condition, num_samples):
+        """The labels of `num_samples` draws, from one label, one for each, or None."""
+        if condition is not None and np.ndim(condition) == 0:
+            condition = np.full(num_samples, condition)
+        return self._checked_condition(condition, num_samples)
+
+    def _asserted(self, inputs):
+        """`x` in float32 and the condition in int32, of what `call` takes.
+
+        A batch that the checks of arrays never saw is checked here, in the graph.
+        """
+        x, condition = self._unpack(inputs)
+        x = tf.convert_to_tensor(x)
         if x.shape.rank != len(self.event_shape) + 1 or not x.shape[1:].is_compatible_with(
             self.event_shape
         ):
@@ -147,10 +169,27 @@ class GenerativeModel(keras.Model):
             inside = tf.reduce_all(self.likelihood.in_support(x))
             message = checks.support_message("x", self.likelihood)
             assertions.append(tf.debugging.Assert(inside, [message, x]))
+        if condition is not None or self.num_labels is not None:
+            condition, assertion = self._asserted_condition(condition)
+            assertions.append(assertion)
         # Everything after waits for the assertions, so no weight moves on a bad batch. XLA drops
         # assertions: with jit_compile=True only the first batch of a dataset is checked.
         with tf.control_dependencies([a for a in assertions if a is not None]):
-            return tf.identity(x)
+            return tf.identity(x), None if condition is None else tf.identity(condition)
+
+    def _asserted_condition(self, condition):
+        """The condition in int32, and the assertion that every label exists."""
+        self._require_condition(condition)
+        condition = tf.convert_to_tensor(condition)
+        if condition.shape.rank != 1:
+            raise ValueError(
+                f"Expected condition of shape (batch,). Received: shape {condition.shape}"
+            )
+        labels = tf.cast(condition, tf.int32)
+        whole = tf.cast(labels, condition.dtype) == condition
+        inside = tf.reduce_all(whole & (labels >= 0) & (labels < self.num_labels))
+        message = checks.label_message("condition", self.num_labels)
+        return labels, tf.debugging.Assert(inside, [message, condition])
 
     def _ensure_built(self):
         if not self.built:
@@ -159,7 +198,8 @@ class GenerativeModel(keras.Model):
     def _checked_inputs(self, x, condition):
         """`x` and `condition` as tensors, checked; a symbolic `x` is checked by the graph."""
         if not tf.is_symbolic_tensor(x):
-            x = checks.event_batch("x", x, self.event_shape, self.likelihood)
+            checked = checks.event_batch("x", x, self.event_shape, self.likelihood)
+            x = x if tf.is_tensor(x) else checked  # a tape follows a tensor
         condition = self._checked_condition(condition, x.shape[0])
         self._ensure_built()
         if condition is not None:

@@ -17,7 +17,8 @@ BLOCK_SIZES = (1, 16, 128)
 class ExplicitModel(GenerativeModel):
     """A model with an exact density: log p(x) = sum_i log p(x_i | x_<i).
 
-    A subclass gives `event_shape`, `parameters` and `_sample_block`, and may override `drawing_order`.
+    A subclass gives `event_shape`, `parameters` and `_sample_block`, and may override
+    `drawing_order`.
 
     Args:
         likelihood: a `genkeras.likelihoods.Likelihood`, or its serialized form.
@@ -41,8 +42,7 @@ class ExplicitModel(GenerativeModel):
         raise NotImplementedError(f"{type(self).__name__} must define parameters.")
 
     def call(self, inputs, training=False):
-        x, condition = self._unpack(inputs)
-        return self.parameters(self._asserted(tf.convert_to_tensor(x)), condition, training)
+        return self.parameters(*self._asserted(inputs), training)
 
     def conditionals(self, x, condition=None):
         """The TFP distribution of every variable given its predecessors.
@@ -105,9 +105,7 @@ class ExplicitModel(GenerativeModel):
         """
         num_samples = checks.positive_int("num_samples", num_samples)
         given, kept = self._checked_evidence(num_samples, conditioned_on, mask)
-        if condition is not None and np.ndim(condition) == 0:
-            condition = np.full(num_samples, condition)
-        condition = self._checked_condition(condition, num_samples)
+        condition = self._sample_condition(condition, num_samples)
         self._ensure_built()
         seed = stateless_seed(self.seed_generator if seed is None else seed)
         samples = []
@@ -145,10 +143,11 @@ class ExplicitModel(GenerativeModel):
         in_order = kept.reshape(-1)[self.drawing_order]
         if not np.all(in_order[: in_order.sum()]):
             missing = int(np.argmin(in_order))
+            position = self.drawing_order[missing]
             raise ValueError(
                 "Expected a mask whose kept variables come first in the model's order, the only "
                 f"ones it can condition on exactly. Received: a mask that keeps {in_order.sum()} "
-                f"variables but not number {missing} of the order (position {self.drawing_order[missing]})"
+                f"variables but not number {missing} of the order (position {position})"
             )
         given = checks.numeric_array("conditioned_on", conditioned_on)
         if given.shape not in (shape, shape[1:]):

@@ -38,8 +38,7 @@ class ImplicitModel(GenerativeModel):
         raise NotImplementedError(f"{type(self).__name__} must define discriminate.")
 
     def call(self, inputs):
-        x, condition = self._unpack(inputs)
-        return self.discriminate(self._asserted(tf.convert_to_tensor(x)), condition)
+        return self.discriminate(*self._asserted(inputs))
 
     def compile(self, *, auto_scale_loss=True, jit_compile="auto", run_eagerly=False, **optimizers):
         """Gives every player its optimiser: `compile(generator=..., discriminator=...)`.
@@ -64,7 +63,11 @@ class ImplicitModel(GenerativeModel):
             if auto_scale_loss and self.dtype_policy.name == "mixed_float16" and not scaled:
                 optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
             setattr(self, f"{player}_optimizer", optimizer)
-        self._player_options = {"jit_compile": self.jit_compile, "run_eagerly": run_eagerly}
+        self._player_options = {
+            "auto_scale_loss": auto_scale_loss,
+            "jit_compile": self.jit_compile,
+            "run_eagerly": run_eagerly,
+        }
 
     def player_optimizer(self, player):
         """The optimiser of `player`."""
@@ -117,8 +120,7 @@ class ImplicitModel(GenerativeModel):
         x, _, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         if sample_weight is not None:
             raise ValueError("Expected no sample_weight for a game. Received: sample_weight")
-        x, condition = self._unpack(x)
-        return self._asserted(tf.convert_to_tensor(x)), condition
+        return self._asserted(x)
 
     def _player_terms(self, player, x, condition, training):
         seed = replica_seed(self.seed_generator)

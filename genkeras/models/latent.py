@@ -1,7 +1,10 @@
 """Models with a bound: a decoder p(x|z), a prior p(z) and an approximate posterior q(z|x)."""
 
+import contextlib
+
 import keras
 import tensorflow as tf
+import tensorflow_probability as tfp
 
 from genkeras import checks, divergences
 from genkeras.models.base import GenerativeModel
@@ -24,12 +27,10 @@ class LatentVariableModel(GenerativeModel):
 
     def __init__(self, prior, *, beta=1.0, num_labels=None, seed=None, **kwargs):
         super().__init__(num_labels=num_labels, seed=seed, **kwargs)
-        if not beta >= 0:
-            raise ValueError(f"Expected beta >= 0. Received: beta={beta}")
         if isinstance(prior, dict):
             prior = keras.saving.deserialize_keras_object(prior)
         self.prior = prior
-        self.beta = beta
+        self.beta = checks.real("beta", beta)
         self.kl_tracker = keras.metrics.Mean(name="kl")
 
     def encode(self, x, condition=None):
@@ -42,8 +43,7 @@ class LatentVariableModel(GenerativeModel):
 
     def call(self, inputs):
         """log p(x|z) and KL(q(z|x) || p(z)) of one draw z: `(batch, 2)`, nats."""
-        x, condition = self._unpack(inputs)
-        x = self._asserted(tf.convert_to_tensor(x))
+        x, condition = self._asserted(inputs)
         return tf.stack(self._terms(x, condition, replica_seed(self.seed_generator)), axis=-1)
 
     def _terms(self, x, condition, seed):
@@ -53,10 +53,11 @@ class LatentVariableModel(GenerativeModel):
 
     def _kl(self, q, z):
         p = self.prior.distribution()
-        try:
-            return divergences.kl(q, p)
-        except NotImplementedError:
-            return q.log_prob(z) - p.log_prob(z)
+        # For dependent joints TFP raises ValueError, for other pairs NotImplementedError.
+        if not isinstance(q, tfp.distributions.JointDistribution):
+            with contextlib.suppress(NotImplementedError):
+                return divergences.kl(q, p)
+        return q.log_prob(z) - p.log_prob(z)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """Mean of -ELBO over the batch in nats; `beta` and regularisation in training only."""
@@ -102,7 +103,7 @@ class LatentVariableModel(GenerativeModel):
     def sample(self, num_samples, condition=None, seed=None):
         """Draws z from the prior and x from p(x|z): `(num_samples, *event_shape)`."""
         num_samples = checks.positive_int("num_samples", num_samples)
-        condition = self._checked_condition(condition, num_samples)
+        condition = self._sample_condition(condition, num_samples)
         self._ensure_built()
         z_seed, x_seed = self._seeds(seed, 2)
         z = self.prior.distribution().sample(num_samples, seed=z_seed)

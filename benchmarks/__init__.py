@@ -1,0 +1,1 @@
+"""Timings against the obvious slow way, as ratios within one run: `python -m benchmarks`."""

@@ -1,0 +1,149 @@
+"""NADE: training step, memory and sampling, each beside the obvious slow way.
+
+The slow training step holds the cumulative sum of x_i W_i, a (batch, D, H) tensor, once compiled
+by `tf.function` and once eager. The slow sampler evaluates the whole density for every variable.
+"""
+
+import multiprocessing
+import resource
+import time
+
+import numpy as np
+
+HIDDEN_UNITS = 500
+BATCH_SIZE = 100
+SLOW_PIXELS = 8  # the slow sampler is timed on this many variables and scaled to all
+
+
+def seconds(function, repeats=5):
+    """The best of some runs, after one that compiles."""
+    function()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def inputs(num_features, batch_size):
+    """Binary rows and the weights of a NADE: x, W, V, c."""
+    import tensorflow as tf
+
+    generator = np.random.default_rng(0)
+
+    def normal(*shape):
+        return tf.constant(generator.normal(size=shape, scale=0.05).astype("float32"))
+
+    x = tf.constant((generator.random((batch_size, num_features)) < 0.13).astype("float32"))
+    kernel = normal(num_features, HIDDEN_UNITS)
+    output_kernel = normal(num_features, HIDDEN_UNITS, 1)
+    return x, kernel, output_kernel, normal(batch_size, HIDDEN_UNITS)
+
+
+def scan_outputs(x, kernel, output_kernel, initial):
+    """The library's scan."""
+    from genkeras.layers import nade_scan
+
+    return nade_scan(x, initial, kernel, output_kernel, "sigmoid")
+
+
+def cumulative_outputs(x, kernel, output_kernel, initial):
+    """The same numbers from a cumulative sum over all variables at once."""
+    import tensorflow as tf
+
+    steps = x[:, :, tf.newaxis] * kernel  # (batch, D, H)
+    a = tf.cumsum(steps, axis=1, exclusive=True) + initial[:, tf.newaxis]
+    return tf.einsum("bdh,dhp->bdp", tf.sigmoid(a), output_kernel)
+
+
+def training_step(outputs, num_features, batch_size=BATCH_SIZE, eager=False):
+    """A function that computes the gradients of a Bernoulli NLL once."""
+    import tensorflow as tf
+
+    x, kernel, output_kernel, initial = inputs(num_features, batch_size)
+
+    def gradients(x, kernel, output_kernel, initial):
+        with tf.GradientTape() as tape:
+            tape.watch([kernel, output_kernel, initial])
+            logits = outputs(x, kernel, output_kernel, initial)[..., 0]
+            nll = tf.nn.sigmoid_cross_entropy_with_logits(labels=x, logits=logits)
+            loss = tf.reduce_mean(tf.reduce_sum(nll, axis=1))
+        return tape.gradient(loss, [kernel, output_kernel, initial])
+
+    compute = gradients if eager else tf.function(gradients)
+    return lambda: [g.numpy() for g in compute(x, kernel, output_kernel, initial)]
+
+
+def training_steps(feature_counts):
+    """Milliseconds of a training step and ratios to the library's."""
+    rows = []
+    for num_features in feature_counts:
+        repeats = 5 if num_features < 1000 else 2
+        scan = seconds(training_step(scan_outputs, num_features), repeats)
+        graph = seconds(training_step(cumulative_outputs, num_features), repeats)
+        eager = seconds(training_step(cumulative_outputs, num_features, eager=True), repeats)
+        rows.append(
+            {
+                "features": num_features,
+                "scan_ms": round(1e3 * scan, 2),
+                "graph_cumsum_ratio": round(graph / scan, 2),
+                "eager_cumsum_ratio": round(eager / scan, 2),
+            }
+        )
+    return rows
+
+
+def _child_memory(outputs, num_features, batch_size, queue):
+    training_step(outputs, num_features, 1)()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    step = training_step(outputs, num_features, batch_size)
+    step()
+    step()
+    queue.put((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+
+
+def peak_memory(feature_counts, batch_sizes=(100, 400)):
+    """MiB that a training step adds to the peak of a fresh process, for two batch sizes."""
+    context = multiprocessing.get_context("spawn")
+    rows = []
+    for num_features in feature_counts:
+        for batch_size in batch_sizes:
+            row = {"features": num_features, "batch": batch_size}
+            for name, outputs in (("scan", scan_outputs), ("cumsum", cumulative_outputs)):
+                queue = context.Queue()
+                arguments = (outputs, num_features, batch_size, queue)
+                child = context.Process(target=_child_memory, args=arguments)
+                child.start()
+                row[f"{name}_mib"] = round(queue.get(), 1)
+                child.join()
+            rows.append(row)
+    return rows
+
+
+def sampling(feature_counts, sample_counts=(1, 100, 1000)):
+    """Seconds to draw samples, and the ratio of re-evaluating the density for every variable."""
+    from genkeras import NADE
+
+    rows = []
+    for num_features in feature_counts:
+        model = NADE(num_features, HIDDEN_UNITS, seed=0)
+        for count in sample_counts:
+            fast = seconds(lambda m=model, n=count: m.sample(n, seed=0).numpy(), repeats=3)
+            x = model.sample(count, seed=0)
+            evaluate = model._compiled_log_prob
+
+            def slow(x=x, evaluate=evaluate):
+                for _ in range(SLOW_PIXELS):
+                    evaluate(x).numpy()
+
+            per_pixel = seconds(slow, repeats=1) / SLOW_PIXELS
+            rows.append(
+                {
+                    "features": num_features,
+                    "samples": count,
+                    "loop_s": round(fast, 4),
+                    "per_pixel_ratio": round(per_pixel * num_features / fast, 1),
+                }
+            )
+    return rows

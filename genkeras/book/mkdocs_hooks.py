@@ -1,0 +1,205 @@
+"""What MkDocs fills in when it builds the site: the list of chapters and the table of results.
+
+MkDocs loads this file by its path, with the standard library alone: no genkeras, no TensorFlow.
+"""
+
+import html
+import json
+import re
+from pathlib import Path
+
+CHAPTERS = "<!-- chapters -->"
+SCOREBOARD = "<!-- scoreboard -->"
+
+_HIGHER_IS_BETTER = ("log-likelihood", "log_likelihood", "accuracy", "bleu", "modes", "auc")
+_STATUS = {
+    "V": "read in the source",
+    "V2": "read in a later paper that quotes it",
+    "R": "from memory, not yet found in a source",
+    "R?": "from memory, digits unsure",
+}
+
+
+def on_config(config):
+    """Adds every chapter page that exists to the navigation."""
+    pages = [f"chapters/{path.name}" for path in chapter_files(config["docs_dir"])]
+    for section in config["nav"] or []:
+        if isinstance(section, dict) and "Chapters" in section:
+            section["Chapters"] = ["chapters/index.md", *pages]
+    return config
+
+
+def on_page_markdown(markdown, page, config, files):
+    """Puts the generated parts where the hand-written pages ask for them."""
+    if CHAPTERS in markdown:
+        markdown = markdown.replace(CHAPTERS, chapter_list(config["docs_dir"]))
+    if SCOREBOARD in markdown:
+        markdown = markdown.replace(SCOREBOARD, scoreboard(Path(config["docs_dir"]) / "results"))
+    return markdown
+
+
+def chapter_files(docs):
+    """The chapter pages of a site's source, in order."""
+    return sorted((Path(docs) / "chapters").glob("[0-9][0-9]_*.md"))
+
+
+def chapter_list(docs):
+    """The chapters that exist, each with its description, as Markdown."""
+    lines = []
+    for path in chapter_files(docs):
+        text = path.read_text(encoding="utf-8")
+        title, description = _field(text, "title"), _field(text, "description")
+        lines.append(f"**[{title or path.stem}]({path.name})**\n:   {description}\n")
+    return "\n".join(lines) or "*No chapter has been published yet.*"
+
+
+def scoreboard(folder):
+    """Every result beside the published one, as Markdown.
+
+    Args:
+        folder: directory of `NAME.json` files, which need not exist.
+
+    Returns:
+        Markdown text: one table, and below it how each result was made.
+    """
+    results = [read_result(path) for path in sorted(Path(folder).glob("*.json"))]
+    if not results:
+        return "*No result has been recorded yet.* A recipe writes one when it has run."
+    results.sort(key=lambda r: (r["dataset"], r["metric"], r["value"], r["recipe"]))
+    heads = ("Recipe", "Data set", "Metric", "Here", "Published", "Difference", "Budget")
+    rows = [_row(result) for result in results]
+    table = _table(heads, rows, right=(3, 4, 5))
+    details = "\n\n".join(_details(result) for result in results)
+    return f"{table}\n\n## How each was made\n\n{details}"
+
+
+def read_result(path):
+    """One results file.
+
+    Raises:
+        ValueError: if it does not hold what the table needs, or is not named for its recipe.
+    """
+    result = json.loads(path.read_text(encoding="utf-8"))
+    missing = {"recipe", "dataset", "metric", "value", "unit", "budget"} - set(result)
+    if missing:
+        raise ValueError(f"Expected results with {sorted(missing)}. Received: {path.name}")
+    if result["recipe"] != path.stem:
+        raise ValueError(
+            f"Expected recipe {path.stem!r} in {path.name}. Received: {result['recipe']!r}"
+        )
+    return result
+
+
+def difference(result):
+    """How far a result is from the published one, in words; the sign is never hidden.
+
+    Args:
+        result: dictionary of a results file.
+
+    Returns:
+        `(text, kind)` where kind is "worse", "better", "equal" or "none".
+    """
+    published = result.get("published") or {}
+    if published.get("value") is None:
+        return "nothing published", "none"
+    gap = result["value"] - published["value"]
+    shown = f"{abs(gap):.2f}"
+    if float(shown) == 0:
+        return "equal", "equal"
+    better = gap > 0 if _higher_is_better(result["metric"]) else gap < 0
+    kind = "better" if better else "worse"
+    error = result.get("standard_error")
+    within = error is not None and abs(gap) <= 2 * error
+    note = ", within two standard errors" if within else ""
+    return f"{shown} {kind}{note}", kind
+
+
+def _row(result):
+    published = result.get("published") or {}
+    text, kind = difference(result)
+    error = result.get("standard_error")
+    here = _number(result["value"]) + (f" ± {error:.2f}" if error is not None else "")
+    return (
+        f"[{_safe(result['recipe'])}](#{_anchor(result['recipe'])})",
+        _safe(result["dataset"]),
+        f"{_safe(result['metric'])} ({_safe(result['unit'])})",
+        here,
+        "—" if published.get("value") is None else _number(published["value"]),
+        f'<span class="gk-{kind}">{text}</span>',
+        _safe(result["budget"]),
+    )
+
+
+def _details(result):
+    published = result.get("published") or {}
+    status = published.get("status")
+    facts = {
+        "Protocol": result.get("protocol"),
+        "Split": result.get("split"),
+        "Published source": published.get("source"),
+        "Published figure": _STATUS.get(status, status),
+        "Parameters": f"{result['parameters']:,}" if result.get("parameters") else None,
+        "Epochs": result.get("epochs"),
+        "Seed": result.get("seed"),
+        "Device": result.get("device"),
+        "Time": _duration(result["seconds"]) if result.get("seconds") else None,
+        "Versions": _versions(result.get("versions")),
+        "Command": result.get("command"),
+    }
+    lines = []
+    for name, value in facts.items():
+        if value is not None:
+            shown = f"`{value}`" if name == "Command" else _linked(value)
+            lines.append(f"{name}\n:   {shown}\n")
+    heading = f"### {_safe(result['recipe'])} {{ #{_anchor(result['recipe'])} }}"
+    return heading + "\n\n" + "\n".join(lines)
+
+
+def _field(text, name):
+    """A scalar of a page's front matter; the writer puts each on one line."""
+    match = re.search(rf"(?m)^{name}: (.*)$", text.partition("\n---\n")[0])
+    if not match:
+        return ""
+    value = match[1].strip()
+    if value[:1] == value[-1:] == "'":
+        return value[1:-1].replace("''", "'")
+    return json.loads(value) if value[:1] == value[-1:] == '"' else value
+
+
+def _table(heads, rows, right):
+    rule = ["---:" if index in right else ":---" for index in range(len(heads))]
+    lines = [heads, rule, *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _higher_is_better(metric):
+    return any(word in metric.lower() for word in _HIGHER_IS_BETTER)
+
+
+def _number(value):
+    return f"{value:.2f}" if isinstance(value, float) else f"{value}"
+
+
+def _duration(seconds):
+    minutes = round(seconds / 60)
+    if minutes < 2:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if minutes < 120 else f"{minutes / 60:.1f} h"
+
+
+def _versions(versions):
+    if not isinstance(versions, dict):
+        return versions
+    return ", ".join(f"{name} {version}" for name, version in versions.items())
+
+
+def _anchor(recipe):
+    return re.sub(r"[^a-z0-9]+", "-", recipe.lower()).strip("-")
+
+
+def _safe(value):
+    return html.escape(str(value), quote=False).replace("|", "\\|").replace("_", "\\_")
+
+
+def _linked(value):
+    return re.sub(r"https?://[^\s,;)]+", lambda match: f"<{match[0]}>", str(value))

@@ -1,0 +1,130 @@
+"""The `genkeras` command: looks at the machine, runs chapters, makes the book, runs recipes."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+
+def main(arguments=None):
+    """Runs one subcommand.
+
+    Args:
+        arguments: list of strings, those of the process when None.
+
+    Returns:
+        Exit code: 0, 1 when the work failed, 2 for a mistake in the command.
+    """
+    options = _parser().parse_args(arguments)
+    # TensorFlow reads this once, when it is imported.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    try:
+        return options.run(options) or 0
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except Exception as error:
+        if not _is_expected(error):
+            raise
+        print(f"genkeras: {error}", file=sys.stderr)
+        return 1
+
+
+def _parser():
+    parser = argparse.ArgumentParser(prog="genkeras", description=__doc__)
+    parser.add_argument("--version", action="version", version=f"genkeras {_version()}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name, run, help):
+        added = commands.add_parser(name, help=help, description=help)
+        added.set_defaults(run=run)
+        return added
+
+    command("doctor", _doctor, "Show versions, devices and which data sets are here.")
+    one = command("chapter", _chapter, "Run one chapter and make its page.")
+    one.add_argument("number", type=int, metavar="N")
+    several = command("chapters", _chapters, "List the chapters.")
+    several.add_argument("--check", action="store_true", help="check the form of each script")
+    command("book", _book, "Run every chapter and build the book under build/book.")
+    pages = command("publish", _publish, "Run chapters with the full profile, write site/.")
+    pages.add_argument("numbers", type=int, nargs="*", metavar="N")
+    command("recipes", _recipes, "List the recipes.")
+    recipe = command("recipe", _recipe, "Run one recipe and record its result.")
+    recipe.add_argument("name", metavar="NAME")
+    recipe.add_argument("--directory", type=Path, help="where checkpoints go")
+    return parser
+
+
+def _version():
+    from genkeras.book.environment import package_version
+
+    return package_version("genkeras")
+
+
+def _doctor(options):
+    from genkeras import doctor
+
+    return doctor.report()
+
+
+def _chapter(options):
+    from genkeras.book import building
+
+    print(f"wrote {_relative(building.chapter(_root(), options.number))}")
+
+
+def _chapters(options):
+    from genkeras.book import scripts
+
+    for path in scripts.find(_root()):
+        if options.check:
+            scripts.read(path)
+        print(f"{path.stem}{' ok' if options.check else ''}")
+
+
+def _book(options):
+    from genkeras.book import building
+
+    print(f"open {_relative(building.book(_root()))}")
+
+
+def _publish(options):
+    from genkeras.book import building
+
+    for page in building.publish(_root(), options.numbers):
+        print(f"wrote {_relative(page)}")
+
+
+def _recipes(options):
+    from genkeras import recipes
+
+    print("\n".join(recipes.names()))
+
+
+def _recipe(options):
+    from genkeras import recipes
+
+    if options.name not in recipes.names():
+        known = ", ".join(recipes.names())
+        raise ValueError(f"Expected a recipe among: {known}. Received: {options.name}")
+    directory = options.directory or _root() / "build" / "recipes" / options.name
+    recipes.run(options.name, directory)
+
+
+def _root():
+    from genkeras.book import place
+
+    return place.root()
+
+
+def _relative(path):
+    return os.path.relpath(path, Path.cwd())
+
+
+def _is_expected(error):
+    """Whether an error is the user's to settle, so that its message says all there is to say."""
+    from genkeras.book.place import ChapterError
+
+    in_house_form = isinstance(error, ValueError) and str(error).startswith("Expected")
+    return in_house_form or isinstance(error, ChapterError)

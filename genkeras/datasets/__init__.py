@@ -1,0 +1,30 @@
+"""Loaders of the book's data sets: NumPy arrays in named splits, under a named protocol."""
+
+from genkeras.datasets._dataset import Dataset, Split
+from genkeras.datasets._digits import binarized_digits, digits
+from genkeras.datasets._mnist import binarized_mnist, mnist
+from genkeras.datasets._photographs import colour_photograph_patches, photograph_patches
+from genkeras.datasets._pixels import bernoulli_binarize, binarize, dequantize
+from genkeras.datasets._status import DatasetStatus, status
+from genkeras.datasets._store import MissingFileError
+from genkeras.datasets._tables import breast_cancer, diabetes, wine
+
+__all__ = [
+    "Dataset",
+    "DatasetStatus",
+    "MissingFileError",
+    "Split",
+    "bernoulli_binarize",
+    "binarize",
+    "binarized_digits",
+    "binarized_mnist",
+    "breast_cancer",
+    "colour_photograph_patches",
+    "dequantize",
+    "diabetes",
+    "digits",
+    "mnist",
+    "photograph_patches",
+    "status",
+    "wine",
+]

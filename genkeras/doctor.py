@@ -1,0 +1,57 @@
+"""Looks at this machine and says in words what genkeras finds and what is missing."""
+
+import os
+import platform
+
+from genkeras.book.environment import package_version
+
+PACKAGES = (
+    "genkeras",
+    "keras",
+    "tensorflow",
+    "tensorflow-probability",
+    "tf_keras",
+    "matplotlib",
+    "scikit-learn",
+)
+
+
+def report():
+    """Prints versions, backend, devices and data sets.
+
+    Returns:
+        0 where genkeras can work, 1 where a package that it needs is missing.
+    """
+    print(f"{'python':<24}{platform.python_version()}")
+    missing = []
+    for package in PACKAGES:
+        version = package_version(package)
+        print(f"{package:<24}{version}")
+        if version == "not installed":
+            missing.append(package)
+    print(f"{'Keras backend':<24}{os.environ.get('KERAS_BACKEND', 'not set')}")
+    if not {"keras", "tensorflow"} & set(missing):
+        _print_devices()
+    _print_data()
+    needed = [package for package in missing if package != "genkeras"]
+    if needed:
+        print(f"\nMissing: {', '.join(needed)}. `pip install` of this clone brings them.")
+    return 1 if needed else 0
+
+
+def _print_devices():
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    names = [tf.config.experimental.get_device_details(gpu).get("device_name") for gpu in gpus]
+    found = ", ".join(name or "GPU" for name in names)
+    print(f"{'devices':<24}{found or f'CPU, {os.cpu_count()} cores; TensorFlow sees no GPU'}")
+
+
+def _print_data():
+    from genkeras import datasets
+
+    print("\ndata sets")
+    for status in datasets.status():
+        where = status.where if status.found else f"missing. {status.advice}"
+        print(f"  {status.name:<28}{where}")

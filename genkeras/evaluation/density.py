@@ -1,0 +1,135 @@
+"""Scores of models with an exact density."""
+
+import math
+
+import numpy as np
+
+
+def log_probs(model, x, condition=None, batch_size=500):
+    """Scores every example, in batches of one fixed size.
+
+    The last batch is filled up with copies of its last example, whose scores are dropped, so
+    that a compiled model meets a single shape.
+
+    Args:
+        model: A model with `log_prob(x)`, and `log_prob(x, condition=...)` if a condition is
+            given.
+        x: Array of shape `(n, ...)`.
+        condition: Array of shape `(n, ...)`, one condition per example, or `None`.
+        batch_size: Number of examples per call; all of them where there are fewer.
+
+    Returns:
+        Float64 array of shape `(n,)`, in nats.
+
+    Raises:
+        ValueError: If `x` is empty, `condition` has another length, `batch_size` is no positive
+            integer or the model does not return one number per example.
+    """
+    x = np.asarray(x)
+    if x.ndim == 0 or len(x) == 0:
+        raise ValueError(f"Expected x with at least one example. Received: shape {x.shape}.")
+    _check_positive_integer("batch_size", batch_size)
+    if condition is not None:
+        condition = np.asarray(condition)
+        if condition.shape[:1] != x.shape[:1]:
+            raise ValueError(
+                f"Expected condition with {len(x)} rows, as x has. "
+                f"Received: shape {condition.shape}."
+            )
+    size = min(batch_size, len(x))
+    scores = []
+    for start in range(0, len(x), size):
+        rows = np.minimum(np.arange(start, start + size), len(x) - 1)
+        if condition is None:
+            batch = model.log_prob(x[rows])
+        else:
+            batch = model.log_prob(x[rows], condition=condition[rows])
+        batch = np.asarray(batch, "float64")
+        if batch.shape != (size,):
+            raise ValueError(
+                f"Expected log_prob to return shape ({size},). Received: shape {batch.shape}."
+            )
+        scores.append(batch)
+    return np.concatenate(scores)[: len(x)]
+
+
+def mean_nll(model, x, condition=None, batch_size=500):
+    """Measures the mean negative log-likelihood and how far a new sample would move it.
+
+    Args:
+        model: A model with `log_prob`.
+        x: Array of shape `(n, ...)`.
+        condition: Array of shape `(n, ...)`, one condition per example, or `None`.
+        batch_size: Number of examples per call.
+
+    Returns:
+        The mean and its standard error over the examples, floats in nats. The standard error of
+        a single example is NaN.
+
+    Raises:
+        ValueError: As `log_probs`.
+    """
+    nll = -log_probs(model, x, condition, batch_size)
+    if len(nll) == 1:
+        return float(nll[0]), math.nan
+    return float(nll.mean()), float(nll.std(ddof=1) / math.sqrt(len(nll)))
+
+
+def bits_per_dim(nll, num_dims):
+    """Converts nats per example to bits per variable.
+
+    Args:
+        nll: Negative log-likelihood of a whole example in nats: a number or an array.
+        num_dims: Number of variables of an example.
+
+    Returns:
+        `nll / (num_dims * log 2)`, of the shape of `nll`.
+
+    Raises:
+        ValueError: If `num_dims` is no positive integer.
+    """
+    _check_positive_integer("num_dims", num_dims)
+    return nll / (num_dims * math.log(2))
+
+
+def class_posteriors(model, x, num_labels, log_prior, batch_size=500):
+    """Classifies with a class-conditional density, by Bayes' rule.
+
+    log p(c given x) = log p(x given c) + log p(c) - log sum_c' p(x given c') p(c').
+
+    Args:
+        model: A model with `log_prob(x, condition=labels)`, labels an int32 array.
+        x: Array of shape `(n, ...)`.
+        num_labels: Number of classes, numbered from 0.
+        log_prior: Log-probabilities of the classes, shape `(num_labels,)`, in nats.
+        batch_size: Number of examples per call.
+
+    Returns:
+        Float64 array of shape `(n, num_labels)`: log posterior probabilities in nats.
+
+    Raises:
+        ValueError: If `log_prior` is no distribution over the classes, if every class gives an
+            example density 0, or as `log_probs`.
+    """
+    _check_positive_integer("num_labels", num_labels)
+    log_prior = np.asarray(log_prior, "float64")
+    if log_prior.shape != (num_labels,) or not np.isclose(np.exp(log_prior).sum(), 1, atol=1e-5):
+        raise ValueError(
+            f"Expected log_prior of {num_labels} log-probabilities that sum to probability 1. "
+            f"Received: {log_prior}."
+        )
+    labels = [np.full(len(x), label, "int32") for label in range(num_labels)]
+    joint = np.stack([log_probs(model, x, label, batch_size) for label in labels], axis=1)
+    joint += log_prior
+    evidence = np.logaddexp.reduce(joint, axis=1, keepdims=True)
+    if np.isneginf(evidence).any():
+        raise ValueError(
+            "Expected every example to have positive density under some class. "
+            f"Received: density 0 under all classes for example {np.argmin(evidence)}."
+        )
+    return joint - evidence
+
+
+def _check_positive_integer(name, value):
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise ValueError(f"Expected {name} to be a positive integer. Received: {value!r}.")

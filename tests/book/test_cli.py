@@ -1,0 +1,74 @@
+"""The command line: exit codes, one-line errors, and no TensorFlow where none is needed."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from genkeras import cli
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def test_an_unknown_chapter_is_one_clear_line(project, capsys):
+    assert cli.main(["chapter", "9"]) == 1
+    captured = capsys.readouterr()
+    assert captured.err == "genkeras: Expected a chapter number among: 1. Received: 9\n"
+
+
+def test_outside_a_clone_the_error_says_so(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["chapters"]) == 1
+    assert "Expected to run inside a clone" in capsys.readouterr().err
+
+
+def test_an_unknown_profile_is_one_clear_line(project):
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "GENKERAS_PROFILE": "fast"}
+    done = subprocess.run(
+        [sys.executable, "-c", "from genkeras import book; book.setting(default=1, full=2)"],
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert "Received: 'fast'" in done.stderr
+
+
+def test_chapters_are_listed_and_checked(project, capsys):
+    assert cli.main(["chapters"]) == 0
+    assert capsys.readouterr().out == "01_toy\n"
+    assert cli.main(["chapters", "--check"]) == 0
+    assert capsys.readouterr().out == "01_toy ok\n"
+    (project / "chapters" / "01_toy.py").write_text("x = 1\n")
+    assert cli.main(["chapters", "--check"]) == 1
+    assert "01_toy.py: Expected the first cell to be text" in capsys.readouterr().err
+
+
+def test_unexpected_errors_keep_their_traceback(project, monkeypatch):
+    from genkeras.book import building
+
+    def fail(root, number):
+        raise ValueError("an array has no dimension 7")
+
+    monkeypatch.setattr(building, "chapter", fail)
+    with pytest.raises(ValueError, match="no dimension 7"):
+        cli.main(["chapter", "1"])
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["chapters"]])
+def test_light_commands_do_not_import_tensorflow(project, arguments):
+    code = (
+        "import sys\nfrom genkeras.cli import main\n"
+        f"try:\n    main({arguments!r})\nexcept SystemExit:\n    pass\n"
+        "sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_mistake_in_the_command_exits_with_two():
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["no-such-command"])

@@ -1,0 +1,175 @@
+"""What may get onto a page, the form of scripts, and the functions that chapters call."""
+
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+
+from genkeras import book
+from genkeras.book import pages, place, scripts
+from genkeras.book.place import ChapterError
+
+HEADER = "# %% [markdown]\n# # 1. A toy\n#\n# What it is about.\n"
+
+
+def _page(project, *outputs, text="Some text."):
+    """The page of a chapter whose only code cell had these outputs."""
+    script = project / "chapters" / "01_toy.py"
+    script.write_text(f"{HEADER}\n# %% [markdown]\n# {text}\n")
+    chapter = scripts.read(script)
+    notebook = chapter.notebook
+    notebook.cells.append(nbformat.v4.new_code_cell("x = 1", outputs=list(outputs)))
+    notebook.metadata["key"] = {"versions": {"python": "3.11"}}
+    notebook.metadata["genkeras"] = {"seconds": 75.0, "device": "CPU"}
+    return pages.write(chapter, notebook, "default", project)
+
+
+def _stdout(text):
+    return nbformat.v4.new_output("stream", name="stdout", text=text)
+
+
+def _item(kind, **content):
+    return nbformat.v4.new_output("display_data", data={place.MIME: {"kind": kind, **content}})
+
+
+def test_clean_output_is_shown_with_its_duration(project):
+    text = _page(project, _stdout("loss 0.5\n"), _stdout("loss 0.4\n")).text
+    assert "```{ .text .gk-output }\nloss 0.5\nloss 0.4\n```" in text
+    assert "<dd>1 min 15 s</dd>" in text
+
+
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        ("saved to {root}/build/x.keras", "the path of this clone"),
+        ("read {home}/data.npz", "the home directory"),
+        ("10%\r20%\r30%", "a progress bar"),
+        ("12/40 ━━━━━━━━━━ 1s", "a progress bar"),
+        ("1/5 [=====>....] loss", "a progress bar"),
+        ("\x1b[1mbold\x1b[0m", "terminal codes"),
+        ("<Model object at 0x7f12aabbccdd>", "an object's address"),
+        ("/elsewhere/ipykernel_123/1.py:3: in f", "a temporary path of the kernel"),
+    ],
+)
+def test_traces_of_this_machine_are_refused(project, output, message):
+    text = output.format(root=project, home=Path.home())
+    with pytest.raises(ChapterError, match=message):
+        _page(project, _stdout(text))
+
+
+def test_a_path_in_a_caption_is_refused_too(project):
+    table = _item("table", markdown="| a |\n| - |\n| 1 |", caption=f"From {project}.", name=None)
+    with pytest.raises(ChapterError, match="the path of this clone"):
+        _page(project, table)
+
+
+def test_a_reference_to_nothing_is_refused(project):
+    with pytest.raises(ChapterError, match="@fig:none refers to nothing"):
+        _page(project, text="See @fig:none.")
+
+
+def test_a_name_cannot_be_used_twice(project):
+    figure = _item("figure", name="a", caption="c", alt="a", light="<svg/>", dark="<svg/>")
+    with pytest.raises(ChapterError, match="two figures are called 'a'"):
+        _page(project, figure, figure)
+
+
+def test_a_picture_that_is_not_a_figure_is_refused(project):
+    picture = nbformat.v4.new_output("display_data", data={"image/png": "aGk="})
+    with pytest.raises(ChapterError, match="use book.figure"):
+        _page(project, picture)
+
+
+def test_figures_and_tables_are_numbered_in_their_order(project):
+    def figure(name):
+        return _item("figure", name=name, caption="c", alt="<a>", light="<svg/>", dark="<svg/>")
+
+    text = _page(project, figure("b"), figure("a"), text="@fig:a comes after @fig:b.").text
+    assert "[Figure 1.2](#fig-a) comes after [Figure 1.1](#fig-b)." in text
+    assert 'alt="&lt;a&gt;"' in text
+
+
+def test_a_fence_is_longer_than_what_it_holds(project):
+    assert "````{ .text .gk-output }\n```\n````" in _page(project, _stdout("```\n")).text
+
+
+def test_quoted_source_links_to_its_api_page(project):
+    item = _item(
+        "source", code="x = 1", file="genkeras/plots.py", line=3, module="genkeras.plots", name="f"
+    )
+    text = _page(project, item).text
+    assert '```python title="genkeras/plots.py, line 3"\nx = 1\n```' in text
+    assert "(../api/plots.md#genkeras.plots.f)" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("01_toy.py", "x = 1\n", "Expected the first cell to be text"),
+        ("01_toy.py", "# %% [markdown]\n# # A toy\n#\n# Text.\n", "first line '# N. Title'"),
+        ("01_toy.py", "# %% [markdown]\n# # 1. A toy\n", "a description below the title"),
+        ("02_toy.py", HEADER, "Expected chapter 2 in the title. Received: 1"),
+        ("toy.py", HEADER, "Expected a file name NN_topic.py"),
+        ("01_toy.py", HEADER + "\n# %% [markdown]\n#\n\n# %%\nx = 1\n", "an empty cell"),
+        ("01_toy.py", HEADER + "\n# %% [markdown]\n# # Two\n", "a second one in cell 2"),
+        ("01_toy.py", HEADER + '\n# %% tags=["hidden"]\nx = 1\n', r"Received: \['hidden'\]"),
+    ],
+)
+def test_malformed_scripts_are_refused(tmp_path, name, text, message):
+    path = tmp_path / name
+    path.write_text(text)
+    with pytest.raises(ChapterError, match=message):
+        scripts.read(path)
+
+
+def test_a_well_formed_script_is_read(tmp_path):
+    path = tmp_path / "01_toy.py"
+    path.write_text(HEADER)
+    chapter = scripts.read(path)
+    assert (chapter.number, chapter.title) == (1, "A toy")
+    assert chapter.description == "What it is about."
+
+
+@pytest.mark.parametrize(("profile", "value"), [(None, 3), ("default", 3), ("full", 30)])
+def test_a_setting_follows_the_profile(monkeypatch, profile, value):
+    monkeypatch.delenv("GENKERAS_PROFILE", raising=False)
+    if profile:
+        monkeypatch.setenv("GENKERAS_PROFILE", profile)
+    assert book.setting(default=3, full=30) == value
+
+
+def test_an_unknown_profile_is_refused(monkeypatch):
+    monkeypatch.setenv("GENKERAS_PROFILE", "fast")
+    with pytest.raises(ValueError, match="Expected GENKERAS_PROFILE .* Received: 'fast'"):
+        book.setting(default=3, full=30)
+
+
+def test_missing_results_say_how_to_make_them(project):
+    with pytest.raises(ValueError, match="`genkeras recipe nade_x` makes it"):
+        book.result("nade_x")
+
+
+def test_bad_calls_are_refused(project):
+    with pytest.raises(ValueError, match="Expected a box of kind"):
+        book.box("remark", "Title", "Text.")
+    with pytest.raises(ValueError, match="Expected rows of 2 values"):
+        book.table([[1]], ["a", "b"], "Caption.")
+    with pytest.raises(ValueError, match="Expected a name of lower-case letters"):
+        book.figure(None, "A name", "Caption.", alt="Alt.")
+    with pytest.raises(ValueError, match="Expected a caption and an alt text"):
+        book.figure(None, "name", "Caption.", alt="")
+    with pytest.raises(ValueError, match="Expected an object of genkeras"):
+        book.source(nbformat.reads)
+    with pytest.raises(ValueError, match="Expected a function, method or class"):
+        book.source(np.exp)
+
+
+def test_source_is_quoted_with_its_place_and_without_its_docstring(capsys):
+    book.source(book.verbosity)
+    lines = capsys.readouterr().out.splitlines()
+    module = Path(place.__file__).with_name("chapter.py").read_text().splitlines()
+    name, _, number = lines[0].partition(":")
+    assert name == "# genkeras/book/chapter.py"
+    assert module[int(number) - 1] == lines[1] == "def verbosity():"
+    assert "place.in_book()" in lines[2]

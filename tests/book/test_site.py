@@ -1,0 +1,204 @@
+"""The committed site builds strictly without TensorFlow, loads nothing from outside, links well."""
+
+import html.parser
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import unquote, urldefrag
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+
+_BLOCK = """\
+import sys
+
+class Block:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {"tensorflow", "keras", "tensorflow_probability", "genkeras"}:
+            raise ImportError(f"{name} must not be imported here")
+
+sys.meta_path.insert(0, Block())
+"""
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """The site, built in a process in which importing TensorFlow, Keras or genkeras fails."""
+    folder = tmp_path_factory.mktemp("site")
+    (folder / "block").mkdir()
+    (folder / "block" / "sitecustomize.py").write_text(_BLOCK)
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(folder / "block"),
+        # Material's notice about its successor.
+        "NO_MKDOCS_2_WARNING": "1",
+    }
+    check = [sys.executable, "-c", "import tensorflow"]
+    blocked = subprocess.run(check, env=environment, capture_output=True, text=True)
+    assert "must not be imported here" in blocked.stderr
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "-d", str(folder / "out")]
+    done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return folder / "out"
+
+
+class _Links(html.parser.HTMLParser):
+    """What a page loads and what it links to."""
+
+    def __init__(self):
+        super().__init__()
+        self.loads, self.links = [], []
+
+    def handle_starttag(self, tag, attrs):
+        attributes = dict(attrs)
+        if tag == "a":
+            self.links.append(attributes.get("href"))
+        elif tag == "link":
+            self.loads.append(attributes.get("href"))
+        elif tag in {"script", "img", "iframe", "source", "video", "audio", "embed"}:
+            self.loads.append(attributes.get("src"))
+
+
+def _links(page):
+    parser = _Links()
+    parser.feed(page.read_text(encoding="utf-8"))
+    return [x for x in parser.loads if x], [x for x in parser.links if x]
+
+
+def test_no_page_loads_anything_from_outside(built):
+    pages = list(built.rglob("*.html"))
+    assert len(pages) > 10
+    for page in pages:
+        loads, _ = _links(page)
+        assert loads
+        assert [x for x in loads if re.match(r"(https?:)?//", x)] == [], page
+    for sheet in built.rglob("*.css"):
+        text = sheet.read_text(encoding="utf-8")
+        assert not re.search(r"(url\(|@import )[\"']?(https?:)?//", text), sheet
+
+
+def test_every_file_and_page_that_is_linked_exists(built):
+    dead = []
+    for page in built.rglob("*.html"):
+        if page.name == "404.html":
+            continue
+        loads, links = _links(page)
+        for target in loads + links:
+            path, _ = urldefrag(target)
+            if not path or re.match(r"[a-z]+:|//", path):
+                continue
+            if not (page.parent / unquote(path)).exists():
+                dead.append(f"{page.relative_to(built)} -> {target}")
+    assert dead == []
+
+
+def test_search_works_from_a_file(built):
+    index = (built / "search" / "search_index.js").read_text(encoding="utf-8")
+    assert index.startswith("var __index = ")
+    assert "NADE" in index
+
+
+@pytest.fixture(scope="module")
+def hooks():
+    """The hooks, loaded as MkDocs loads them: by path."""
+    path = REPOSITORY / "genkeras" / "book" / "mkdocs_hooks.py"
+    spec = importlib.util.spec_from_file_location("mkdocs_hooks_under_test", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _result(recipe, value, published, **more):
+    return {
+        "recipe": recipe,
+        "dataset": "binarized MNIST",
+        "split": "test, 10,000",
+        "protocol": "fixed binarization",
+        "metric": "NLL",
+        "value": value,
+        "unit": "nats",
+        "standard_error": 0.05,
+        "published": {"value": published, "source": "a paper", "status": "V"},
+        "budget": "50 of 500 epochs",
+        "seed": 0,
+        "epochs": 50,
+        "parameters": 785_284,
+        "device": "CPU",
+        "seconds": 5400.0,
+        "versions": {"keras": "3.15.1"},
+        "command": f"genkeras recipe {recipe}",
+        **more,
+    }
+
+
+def _write(folder, *results):
+    for result in results:
+        (folder / f"{result['recipe']}.json").write_text(json.dumps(result))
+
+
+def test_worse_and_better_results_are_both_said_to_be_so(hooks, tmp_path):
+    _write(tmp_path, _result("worse_one", 89.5, 88.33), _result("better_one", 88.0, 88.33))
+    rows = {
+        line.split("|")[1].strip(): line for line in hooks.scoreboard(tmp_path).splitlines()[2:4]
+    }
+    worse = rows["[worse\\_one](#worse-one)"]
+    assert "| 89.50 ± 0.05 | 88.33 |" in worse
+    assert '<span class="gk-worse">1.17 worse</span>' in worse
+    assert "50 of 500 epochs" in worse
+    assert '<span class="gk-better">0.33 better</span>' in rows["[better\\_one](#better-one)"]
+
+
+def test_more_is_better_where_the_metric_says_so(hooks):
+    better = _result("a", 97.5, 97.0, metric="accuracy", standard_error=None)
+    assert hooks.difference(better) == ("0.50 better", "better")
+    worse = _result("a", 96.5, 97.0, metric="accuracy", standard_error=None)
+    assert hooks.difference(worse) == ("0.50 worse", "worse")
+
+
+def test_a_difference_inside_the_noise_is_said_to_be_so(hooks):
+    near = _result("a", 88.40, 88.33)
+    assert hooks.difference(near) == ("0.07 worse, within two standard errors", "worse")
+
+
+def test_nothing_published_and_no_results_at_all(hooks, tmp_path):
+    assert hooks.difference(_result("a", 1.0, None)) == ("nothing published", "none")
+    assert "No result has been recorded yet" in hooks.scoreboard(tmp_path / "missing")
+
+
+def test_details_say_how_a_result_was_made(hooks, tmp_path):
+    _write(tmp_path, _result("one", 89.5, 88.33))
+    text = hooks.scoreboard(tmp_path)
+    for fact in (
+        "read in the source",
+        "785,284",
+        "90 min",
+        "`genkeras recipe one`",
+        "keras 3.15.1",
+    ):
+        assert fact in text
+
+
+def test_a_results_file_must_be_named_for_its_recipe_and_be_complete(hooks, tmp_path):
+    path = tmp_path / "other.json"
+    path.write_text(json.dumps(_result("one", 89.5, 88.33)))
+    with pytest.raises(ValueError, match="Expected recipe 'other'"):
+        hooks.scoreboard(tmp_path)
+    path.write_text(json.dumps({"recipe": "other"}))
+    with pytest.raises(ValueError, match="Expected results with .*'value'"):
+        hooks.scoreboard(tmp_path)
+
+
+def test_chapters_that_exist_enter_the_navigation_and_the_list(hooks, tmp_path):
+    (tmp_path / "chapters").mkdir()
+    page = "---\ntitle: 2. NADE\ndescription: 'It''s about: pixels.'\n---\n\n# 2. NADE\n"
+    (tmp_path / "chapters" / "02_nade.md").write_text(page)
+    config = {"docs_dir": str(tmp_path), "nav": [{"Chapters": ["chapters/index.md"]}]}
+    hooks.on_config(config)
+    assert config["nav"] == [{"Chapters": ["chapters/index.md", "chapters/02_nade.md"]}]
+    listed = hooks.chapter_list(tmp_path)
+    assert listed == "**[2. NADE](02_nade.md)**\n:   It's about: pixels.\n"
