@@ -19,6 +19,7 @@ def main(arguments=None):
     # TensorFlow reads this once, when it is imported.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     try:
         return options.run(options) or 0
     except KeyboardInterrupt:
@@ -53,6 +54,9 @@ def _parser():
     recipe = command("recipe", _recipe, "Run one recipe and record its result.")
     recipe.add_argument("name", metavar="NAME")
     recipe.add_argument("--directory", type=Path, help="where checkpoints go")
+    recipe.add_argument(
+        "--search", action="store_true", help="score its candidates on validation data instead"
+    )
     return parser
 
 
@@ -103,13 +107,22 @@ def _recipes(options):
 
 
 def _recipe(options):
-    from genkeras import recipes
+    from genkeras import quiet, recipes
 
-    if options.name not in recipes.names():
-        known = ", ".join(recipes.names())
-        raise ValueError(f"Expected a recipe among: {known}. Received: {options.name}")
+    quiet.import_tensorflow()
+    recipe = recipes.get(options.name)
     directory = options.directory or _root() / "build" / "recipes" / options.name
-    recipes.run(options.name, directory)
+    if options.search:
+        for score in recipes.search(recipe, directory):
+            print(f"{score['validation']:.3f} {recipe.unit}  {score['settings']}")
+        return
+    site = _root() / "site"
+    result = recipes.run(recipe, directory, site)
+    error, published = result["standard_error"], result["published"]["value"]
+    print(
+        f"{recipe.name}: {recipe.metric} {result['value']:.2f} +- {error:.2f} {recipe.unit}, "
+        f"published {published}; wrote {_relative(site / 'results' / options.name)}.json"
+    )
 
 
 def _root():
@@ -126,5 +139,5 @@ def _is_expected(error):
     """Whether an error is the user's to settle, so that its message says all there is to say."""
     from genkeras.book.place import ChapterError
 
-    in_house_form = isinstance(error, ValueError) and str(error).startswith("Expected")
+    in_house_form = isinstance(error, ValueError | OSError) and str(error).startswith("Expected")
     return in_house_form or isinstance(error, ChapterError)

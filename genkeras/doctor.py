@@ -3,6 +3,7 @@
 import os
 import platform
 
+from genkeras import quiet
 from genkeras.book.environment import package_version
 
 PACKAGES = (
@@ -40,10 +41,9 @@ def report():
 
 
 def _print_devices():
-    import tensorflow as tf
-
-    gpus = tf.config.list_physical_devices("GPU")
-    names = [tf.config.experimental.get_device_details(gpu).get("device_name") for gpu in gpus]
+    config = quiet.import_tensorflow().config
+    gpus = config.list_physical_devices("GPU")
+    names = [config.experimental.get_device_details(gpu).get("device_name") for gpu in gpus]
     found = ", ".join(name or "GPU" for name in names)
     print(f"{'devices':<24}{found or f'CPU, {os.cpu_count()} cores; TensorFlow sees no GPU'}")
 

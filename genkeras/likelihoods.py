@@ -176,7 +176,7 @@ class Normal(Likelihood):
         return abs(x) < np.inf
 
     def initial_parameters(self):
-        """Mean 0 and standard deviation 1, for standardised data."""
+        """Mean 0 and standard deviation 1 + min_scale, for standardised data."""
         return np.array([0.0, _raw_scale(1.0 + self.min_scale, self.min_scale)], "float32")
 
     def noise(self, shape, seed):
@@ -225,7 +225,7 @@ class MixtureOfGaussians(Likelihood):
         return abs(x) < np.inf
 
     def initial_parameters(self):
-        """Equal weights, means spread evenly over [-2, 2], standard deviations 1."""
+        """Equal weights, means evenly over [-2, 2], standard deviations 1 + min_scale."""
         count = self.num_components
         locs = np.linspace(-2.0, 2.0, count) if count > 1 else np.zeros(1)
         raw = _raw_scale(1.0 + self.min_scale, self.min_scale)

@@ -56,8 +56,8 @@ def epoch_batches(data, batch_size, seed, first_epoch=0, augment=None):
         batch_size: rows per batch; the last batch of an epoch holds what is left.
         seed: int.
         first_epoch: where to start, for a resumed run.
-        augment: None, or a function `(batch, seed) -> batch` of tensors, with a `(2,)` int seed
-            that is a function of (seed, epoch, batch).
+        augment: None, or a function `(batch, seed, epoch) -> batch` of tensors, with a `(2,)` int
+            seed that is a function of (seed, epoch, batch), and the number of the epoch from 0.
 
     Returns:
         A `tf.data.Dataset` of `ceil(n / batch_size)` batches per epoch, without end.
@@ -76,7 +76,7 @@ def epoch_batches(data, batch_size, seed, first_epoch=0, augment=None):
         if augment is None:
             return batch
         batch_seed = tf.random.experimental.stateless_fold_in([seed, rows[0]], epoch)
-        return augment(batch, batch_seed)
+        return augment(batch, batch_seed, epoch)
 
     epochs = tf.data.Dataset.range(first_epoch, np.iinfo(np.int64).max)
     return epochs.flat_map(epoch_rows).map(load).prefetch(2)
@@ -100,7 +100,8 @@ class TrainingState:
             optimizers = [model.player_optimizer(name) for name in model.players]
         else:
             if not model.optimizer.built:
-                model.optimizer.build(model.trainable_variables)
+                with model.distribute_strategy.scope():
+                    model.optimizer.build(model.trainable_variables)
             optimizers = [model.optimizer]
         # Metrics start afresh in every epoch and may not exist yet.
         metrics = {id(v) for metric in model.metrics for v in metric.variables}

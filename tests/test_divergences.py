@@ -30,7 +30,7 @@ def js_of_normals(p, q):
         middle = (p_x + q_x) / 2
         return sum(0.5 * d * math.log(d / middle) for d in (p_x, q_x) if d > 0)
 
-    return integrate.quad(integrand, -30, 30, limit=400, points=[p[0], q[0]])[0]
+    return integrate.quad(integrand, -45, 45, limit=400, points=[p[0], q[0]])[0]
 
 
 @pytest.mark.parametrize(("q", "p"), PAIRS)
@@ -66,19 +66,16 @@ def test_jensen_shannon_lies_within_its_error_of_quadrature(p, q):
 def test_jensen_shannon_is_0_for_equal_and_log_2_for_disjoint_distributions():
     one = tfd.Normal(0.0, 1.0)
     low, high = tfd.Uniform(0.0, 1.0), tfd.Uniform(2.0, 3.0)
-    assert divergences.jensen_shannon(one, one, 100, seed=0)[0].numpy() == pytest.approx(0, abs=1e-6)
-    assert divergences.jensen_shannon(low, high, 100, seed=0)[0].numpy() == pytest.approx(
-        math.log(2), rel=1e-6
-    )
+    for p, q, expected in ((one, one, 0), (low, high, math.log(2))):
+        estimate, _ = divergences.jensen_shannon(p, q, 100, seed=0)
+        assert estimate.numpy() == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.parametrize("divergence", [divergences.monte_carlo_kl, divergences.jensen_shannon])
 def test_standard_error_is_the_spread_of_repeated_runs(divergence):
     runs = 300
     batch = np.zeros(runs, "float32")
-    estimates, errors = divergence(
-        tfd.Normal(batch, 1.0), tfd.Normal(batch + 1, 2.0), 200, seed=7
-    )
+    estimates, errors = divergence(tfd.Normal(batch, 1.0), tfd.Normal(batch + 1, 2.0), 200, seed=7)
     # The sample standard deviation of 300 normals is within 4.5 / sqrt(600) = 18% of the truth.
     assert np.std(estimates, ddof=1) == pytest.approx(np.mean(errors), rel=Z / math.sqrt(2 * runs))
 

@@ -45,6 +45,8 @@ def test_the_dark_variant_has_no_ink_near_black_and_the_light_one_has(curve, tmp
     light, dark = (p.read_text() for p in plots.save_light_and_dark(curve, tmp_path / "curve"))
     assert any(_is_near_black(colour) for colour in _inks(light))
     assert not [colour for colour in _inks(dark) if _is_near_black(colour)]
+    # Text is as bright on dark paper as it is dark on white; axes are muted on both.
+    assert dark.count("fill: #e6e6e6") >= light.count(f"fill: {plots.INK}") > 0
     # Matplotlib writes no colour at all for black fills, so the drawing needs a default.
     assert re.search(r"<svg fill=\"#e6e6e6\"", dark)
 

@@ -9,7 +9,7 @@ import textwrap
 from genkeras.book import place, quoting
 
 # A number, a formula, a dash or nothing: such columns are set to the right.
-_NUMBER = re.compile(r"[-−+$\d].*|—|$")
+_NUMBER = re.compile(r"\*{0,2}[-−+$\d].*|—|$")
 
 BOXES = ("notes", "note", "tip", "warning", "exercise", "answer")
 

@@ -12,6 +12,13 @@ from genkeras.book import place
 PACKAGES = ("keras", "tensorflow", "tensorflow-probability")
 
 
+def prepare():
+    """Makes a kernel log as a script does; called before a chapter's first cell."""
+    # TensorFlow takes an interactive prompt for a reason to log to stdout, and so onto the page.
+    if hasattr(sys, "ps1"):
+        del sys.ps1
+
+
 def report():
     """Hands the runner the facts about this kernel; called after a chapter's last cell."""
     content = {"modules": loaded_modules(place.root()), "device": device()}

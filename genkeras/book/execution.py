@@ -15,10 +15,12 @@ from jupyter_client.kernelspec import KernelSpecManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 
+from genkeras import quiet
 from genkeras.book import place
 from genkeras.book.place import ChapterError
 
-_REPORT = "from genkeras.book import environment as _environment\n_environment.report()"
+_PREPARE = "from genkeras.book import environment as _environment\n_environment.prepare()"
+_REPORT = "_environment.report()"
 
 
 def execute(chapter, root, profile):
@@ -37,8 +39,9 @@ def execute(chapter, root, profile):
         ChapterError: if a cell raises or the kernel dies.
     """
     notebook = nbformat.v4.upgrade(copy.deepcopy(chapter.notebook))
+    count = len(notebook.cells)
+    notebook.cells.insert(0, nbformat.v4.new_code_cell(_PREPARE))
     notebook.cells.append(nbformat.v4.new_code_cell(_REPORT))
-    count = len(notebook.cells) - 1
     progress = Progress(f"chapter {chapter.number:02d}", count)
     with tempfile.TemporaryDirectory() as folder:
         client = NotebookClient(
@@ -46,7 +49,7 @@ def execute(chapter, root, profile):
             km=_kernel_manager(Path(folder)),
             timeout=None,
             resources={"metadata": {"path": str(root)}},
-            on_cell_start=lambda cell, cell_index: progress.start(cell_index + 1),
+            on_cell_start=lambda cell, cell_index: progress.start(cell_index),
             on_cell_executed=lambda cell, cell_index, execute_reply: _show_errors(cell),
         )
         started = time.time()
@@ -61,6 +64,7 @@ def execute(chapter, root, profile):
             raise ChapterError(
                 f"chapter {chapter.number:02d}: the kernel died in cell {progress.cell} of {count}"
             ) from None
+    del notebook.cells[0]
     reported = items(notebook.cells.pop(), "environment")[0]
     notebook.metadata["genkeras"] = {
         "started": started,
@@ -105,7 +109,7 @@ class Progress:
 
     def start(self, cell):
         """Moves on to a cell, counted from one."""
-        if cell <= self.count:
+        if 1 <= cell <= self.count:
             self.cell = cell
             self._show()
 
@@ -155,4 +159,4 @@ def _show_errors(cell):
     """Warnings and the like go to the console; pages have no place for them."""
     for output in cell.get("outputs", []):
         if output.get("output_type") == "stream" and output.get("name") == "stderr":
-            sys.stderr.write(output["text"])
+            sys.stderr.write(quiet.without_noise(output["text"]))

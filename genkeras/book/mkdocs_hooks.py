@@ -38,6 +38,31 @@ def on_page_markdown(markdown, page, config, files):
     return markdown
 
 
+def on_page_content(html, page, config, files):
+    """Sets the API pages right where the docstring parser takes one-line notes for titles."""
+    return tidy_api(html) if page.file.src_uri.startswith("api/") else html
+
+
+def tidy_api(text):
+    """API HTML in which a `Note:` keeps its first line as text and no value lacks its name.
+
+    Args:
+        text: HTML that mkdocstrings made.
+
+    Returns:
+        HTML.
+    """
+    text = re.sub(
+        r'<details class="note" open>\s*<summary>(?!Note</summary>)(.*?)</summary>\s*<p>',
+        lambda match: (
+            '<details class="note" open>\n<summary>Note</summary>\n'
+            f"<p>{match[1][0].upper()}{match[1][1:]} "
+        ),
+        text,
+    )
+    return re.sub(r'(<li class="doc-section-item field-body">)\s*–\s*', r"\1", text)
+
+
 def chapter_files(docs):
     """The chapter pages of a site's source, in order."""
     return sorted((Path(docs) / "chapters").glob("[0-9][0-9]_*.md"))
@@ -70,7 +95,8 @@ def scoreboard(folder):
     rows = [_row(result) for result in results]
     table = _table(heads, rows, right=(3, 4, 5))
     details = "\n\n".join(_details(result) for result in results)
-    return f"{table}\n\n## How each was made\n\n{details}"
+    wide = f'<div class="gk-wide gk-results" markdown="1">\n\n{table}\n\n</div>'
+    return f"{wide}\n\n## How each was made\n\n{details}"
 
 
 def read_result(path):
@@ -146,13 +172,13 @@ def _details(result):
         "Versions": _versions(result.get("versions")),
         "Command": result.get("command"),
     }
-    lines = []
-    for name, value in facts.items():
-        if value is not None:
-            shown = f"`{value}`" if name == "Command" else _linked(value)
-            lines.append(f"{name}\n:   {shown}\n")
+    lines = "\n".join(
+        f"<dt>{name}</dt><dd>{_linked(value)}</dd>"
+        for name, value in facts.items()
+        if value is not None
+    )
     heading = f"### {_safe(result['recipe'])} {{ #{_anchor(result['recipe'])} }}"
-    return heading + "\n\n" + "\n".join(lines)
+    return f'{heading}\n\n<dl class="gk-facts">\n{lines}\n</dl>'
 
 
 def _field(text, name):
@@ -202,4 +228,5 @@ def _safe(value):
 
 
 def _linked(value):
-    return re.sub(r"https?://[^\s,;)]+", lambda match: f"<{match[0]}>", str(value))
+    text = html.escape(str(value), quote=False)
+    return re.sub(r"https?://[^\s,;)]+", lambda match: f'<a href="{match[0]}">{match[0]}</a>', text)

@@ -240,7 +240,7 @@ def _footer(chapter, notebook, profile, declared):
         f"<dt>{name}</dt><dd>{html.escape(str(value))}</dd>" for name, value in rows.items()
     )
     heading = "<p>How this page was made</p>"
-    return f'<div class="gk-provenance">\n{heading}\n<dl>\n{lines}\n</dl>\n</div>'
+    return f'<div class="gk-provenance">\n{heading}\n<dl class="gk-facts">\n{lines}\n</dl>\n</div>'
 
 
 def duration(seconds):

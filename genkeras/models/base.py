@@ -193,7 +193,8 @@ class GenerativeModel(keras.Model):
 
     def _ensure_built(self):
         if not self.built:
-            self.build((None, *self.event_shape))
+            with self.distribute_strategy.scope():  # outside it, variables would not be mirrored
+                self.build((None, *self.event_shape))
 
     def _checked_inputs(self, x, condition):
         """`x` and `condition` as tensors, checked; a symbolic `x` is checked by the graph."""

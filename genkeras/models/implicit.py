@@ -91,7 +91,8 @@ class ImplicitModel(GenerativeModel):
         for player in self.players:
             optimizer = self.player_optimizer(player)
             if not optimizer.built:
-                optimizer.build(self.player_variables(player))
+                with self.distribute_strategy.scope():
+                    optimizer.build(self.player_variables(player))
 
     def fit(self, *args, **kwargs):
         self._ensure_built()

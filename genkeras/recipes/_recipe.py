@@ -25,7 +25,8 @@ class Recipe:
         load: `() -> Dataset`.
         make_model: `(settings, dataset) -> compiled model`.
         score: `(model, x) -> (value, standard error)` of the metric.
-        augment: `(settings) -> function of (batch, seed)`, or None.
+        draw: `(model, directory) -> None`, saves pictures of the trained model, or None.
+        augment: `settings -> function`, what `epoch_batches` takes as `augment`, or None.
     """
 
     name: str
@@ -41,16 +42,17 @@ class Recipe:
     load: Callable
     make_model: Callable
     score: Callable
+    draw: Callable | None = None
     augment: Callable | None = None
 
 
-def run(recipe, directory, results_directory, verbose=2):
+def run(recipe, directory, site, verbose=2):
     """Trains a recipe, scores its test set and writes its result.
 
     Args:
         recipe: a `Recipe`.
         directory: where checkpoints live; an unfinished run in it is resumed.
-        results_directory: where `NAME.json` goes.
+        site: folder whose `results/NAME.json` is written, and its `assets/` if it draws.
         verbose: as in `fit`.
 
     Returns:
@@ -84,7 +86,9 @@ def run(recipe, directory, results_directory, verbose=2):
         "train_loss": history[-1]["loss"],
         "search": _searched(recipe, directory),
     }
-    write_json(pathlib.Path(results_directory) / f"{recipe.name}.json", result)
+    if recipe.draw:
+        recipe.draw(model, pathlib.Path(site) / "assets")
+    write_json(pathlib.Path(site) / "results" / f"{recipe.name}.json", result)
     return result
 
 

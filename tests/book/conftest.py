@@ -24,6 +24,7 @@ book.declare(title="A toy", data="three numbers", seed=7)
 with pathlib.Path("runs.log").open("a") as log:
     log.write("run\\n")
 warnings.warn("a warning for the console")
+print("interactive:", hasattr(sys, "ps1"))
 
 # %% [markdown]
 # ## Text

@@ -173,3 +173,11 @@ def test_source_is_quoted_with_its_place_and_without_its_docstring(capsys):
     assert name == "# genkeras/book/chapter.py"
     assert module[int(number) - 1] == lines[1] == "def verbosity():"
     assert "place.in_book()" in lines[2]
+
+
+def test_columns_of_numbers_are_set_to_the_right(project, capsys):
+    rows = [["a", 1.23456, "25.1 ± 0.2", "—"], ["10 b", 2, "**19.9 ± 0.2**", "x"]]
+    book.table(rows, ["name", "value", "nll", "note"], "Caption.")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2] == "a     1.235      25.1 ± 0.2  —"
+    assert lines[3] == "10 b      2  **19.9 ± 0.2**  x"

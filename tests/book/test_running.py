@@ -48,6 +48,8 @@ def test_the_page_of_an_executed_chapter(project, capfd):
     # Warnings belong on the console.
     assert "a warning for the console" in console.err
     assert "UserWarning" not in page
+    # TensorFlow logs to stdout, and so onto the page, where it finds a prompt.
+    assert "interactive: False" in page
     assert "chapter 01 · cell 6/6 · " in console.out
 
 

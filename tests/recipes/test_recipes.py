@@ -64,6 +64,7 @@ TOY = """
         settings={"dropout": 0.2, "learning_rate": 3e-3, "epochs": 3, "batch_size": 400, "seed": 1},
         candidates=({"dropout": 0.0, "epochs": 1}, {"dropout": 0.5, "epochs": 1}),
         load=binarized_digits, make_model=make_model, score=mean_nll,
+        draw=lambda model, folder: (folder.mkdir(), (folder / "drawn").touch()),
     )
     directory = pathlib.Path(sys.argv[1])
     if sys.argv[2] == "run":
@@ -94,9 +95,10 @@ def test_a_killed_run_resumes_to_the_same_result(toy, tmp_path):
     assert toy(whole).returncode == 0
     # 1,078 rows or so in batches of 400 are three steps: the fifth step is inside epoch two.
     assert toy(killed, KILL_AT="5").returncode == -9
-    assert not (killed / "toy.json").exists()
+    assert not (killed / "results" / "toy.json").exists()
     assert toy(killed).returncode == 0
-    results = [json.loads((path / "toy.json").read_text()) for path in (whole, killed)]
+    results = [json.loads((path / "results" / "toy.json").read_text()) for path in (whole, killed)]
+    assert all((path / "assets" / "drawn").exists() for path in (whole, killed))
     for result in results:
         assert set(result) >= RESULT_KEYS
         assert result.pop("seconds") > 0

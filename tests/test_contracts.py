@@ -1,0 +1,511 @@
+"""The Keras contract, over every explicit model: files, precision, replicas, weights, bad data."""
+
+import functools
+import json
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from genkeras import FVSBN, NADE, TabularAutoregressive
+from genkeras.likelihoods import Categorical, MixtureOfGaussians
+
+ROWS = 12
+
+
+def levels(num_features, num_classes=2):
+    return np.random.default_rng(1).integers(0, num_classes, (ROWS, num_features)).astype("float32")
+
+
+def reals(num_features):
+    return np.random.default_rng(1).normal(size=(ROWS, num_features)).astype("float32")
+
+
+# Name: constructor, rows of data.
+MODELS = {
+    "tabular of order 0": (
+        lambda **k: TabularAutoregressive(5, 0, num_examples=ROWS, seed=0, **k),
+        levels(5),
+    ),
+    "tabular of order 1": (
+        lambda **k: TabularAutoregressive(5, 1, pseudo_count=0, seed=0, **k),
+        levels(5),
+    ),
+    "tabular of order 2": (
+        lambda **k: TabularAutoregressive(5, 2, num_examples=ROWS, seed=0, **k),
+        levels(5),
+    ),
+    "tabular of 3 levels": (
+        lambda **k: TabularAutoregressive(4, 1, 3, num_examples=ROWS, seed=0, **k),
+        levels(4, 3),
+    ),
+    "fvsbn": (lambda **k: FVSBN(5, seed=0, **k), levels(5)),
+    "nade": (lambda **k: NADE(5, 4, seed=0, **k), levels(5)),
+    "nade in a spiral": (lambda **k: NADE(9, 4, ordering="spiral", seed=0, **k), levels(9)),
+    "nade of 3 levels": (lambda **k: NADE(4, 3, Categorical(3), seed=0, **k), levels(4, 3)),
+    "mixture nade": (lambda **k: NADE(3, 4, MixtureOfGaussians(2), seed=0, **k), reals(3)),
+    "nade with labels": (
+        lambda **k: NADE(4, 4, ordering="random", num_labels=3, seed=0, **k),
+        levels(4),
+    ),
+}
+LABELS = np.arange(ROWS) % 3
+every_model = pytest.mark.parametrize("name", MODELS)
+some_models = pytest.mark.parametrize("name", ["tabular of order 2", "fvsbn", "nade with labels"])
+
+
+def made(name, *, optimizer=None, **options):
+    """A model whose weights are random but the same each time; compiled with an optimiser."""
+    make, _ = MODELS[name]
+    compile_options = {k: options.pop(k) for k in ("jit_compile",) if k in options}
+    model = make(**options)
+    model.build((None, *model.event_shape))
+    random = np.random.default_rng(2)
+    for weight in model.trainable_variables:
+        weight.assign(random.normal(scale=0.7, size=weight.shape))
+    if optimizer is not None:
+        model.compile(optimizer=optimizer, **compile_options)
+    return model
+
+
+def sgd():
+    return keras.optimizers.SGD(0.5)
+
+
+def condition_of(model, rows=slice(None)):
+    return None if model.num_labels is None else LABELS[rows]
+
+
+def data_of(name, rows=slice(None)):
+    """What `fit` takes."""
+    make, x = MODELS[name]
+    return x[rows] if "labels" not in name else {"x": x[rows], "condition": LABELS[rows]}
+
+
+def nll_of(model, name, rows=slice(None)):
+    return -model.log_prob(MODELS[name][1][rows], condition_of(model, rows)).numpy()
+
+
+def state_of(model):
+    variables = [*model.variables, *(model.optimizer.variables if model.optimizer else ())]
+    return [np.array(v) for v in variables]
+
+
+def weights_of(model):
+    return [np.array(v) for v in model.trainable_variables]
+
+
+def assert_all_close(actual, expected, **tolerance):
+    for one, other in zip(actual, expected, strict=True):
+        np.testing.assert_allclose(one, other, **tolerance)
+
+
+@pytest.fixture(scope="module")
+def plain_step():
+    """Of each model its NLLs, then the loss and the weights of one plain step over all rows."""
+
+    @functools.cache
+    def of(name):
+        model = made(name, optimizer=sgd())
+        nll = nll_of(model, name)
+        loss = model.fit(data_of(name), batch_size=ROWS, verbose=0).history["loss"][0]
+        assert_moved(model, name)
+        return nll, loss, weights_of(model)
+
+    return of
+
+
+def assert_moved(model, name):
+    pairs = zip(weights_of(model), weights_of(made(name)), strict=True)
+    assert any(np.any(now != before) for now, before in pairs)
+
+
+@every_model
+def test_a_configuration_rebuilds_the_model(name):
+    model = made(name)
+    config = json.loads(json.dumps(model.get_config()))
+    again = type(model).from_config(config)
+    assert json.loads(json.dumps(again.get_config())) == config
+    again.build((None, *again.event_shape))
+    again.set_weights(model.get_weights())
+    np.testing.assert_array_equal(nll_of(again, name), nll_of(model, name))
+
+
+READER = """
+import sys
+import numpy as np
+import genkeras
+
+found = {}
+for name in sys.argv[2:]:
+    data = np.load(f"{sys.argv[1]}/{name}.npz")
+    model = genkeras.load_model(f"{sys.argv[1]}/{name}.keras")
+    condition = data["condition"] if model.num_labels is not None else None
+    found[f"{name}/log_prob"] = model.log_prob(data["x"], condition)
+    found[f"{name}/samples"] = model.sample(3, condition=None if condition is None else 1, seed=4)
+    for k, variable in enumerate(model.optimizer.variables):
+        found[f"{name}/optimizer{k}"] = variable
+np.savez(f"{sys.argv[1]}/found.npz", **found)
+"""
+
+
+@pytest.fixture(scope="module")
+def in_another_process(tmp_path_factory):
+    """Every model after one step of Adam, and what one child process read from all their files."""
+    folder = tmp_path_factory.mktemp("saved")
+    models = {}
+    for name, (_, x) in MODELS.items():
+        models[name] = made(name, optimizer=keras.optimizers.Adam(0.01))
+        models[name].fit(data_of(name), batch_size=ROWS, verbose=0)
+        models[name].save(folder / f"{name}.keras")
+        np.savez(folder / f"{name}.npz", x=x, condition=LABELS)
+    subprocess.run([sys.executable, "-c", READER, folder, *MODELS], check=True)
+    return models, np.load(folder / "found.npz")
+
+
+@every_model
+def test_a_saved_model_is_the_same_in_another_process(in_another_process, name):
+    models, found = in_another_process
+    model = models[name]
+    np.testing.assert_allclose(found[f"{name}/log_prob"], -nll_of(model, name), rtol=1e-6)
+    label = None if model.num_labels is None else 1
+    np.testing.assert_allclose(
+        found[f"{name}/samples"], model.sample(3, condition=label, seed=4), rtol=1e-5
+    )
+    kept = [found[f"{name}/optimizer{k}"] for k in range(len(model.optimizer.variables))]
+    assert_all_close(kept, model.optimizer.variables)
+    assert kept[0] == 1  # the number of steps
+
+
+@every_model
+def test_a_step_compiled_by_xla_is_the_same_step(plain_step, name):
+    model = made(name, optimizer=sgd(), jit_compile=True)
+    model.fit(data_of(name), batch_size=ROWS, verbose=0)
+    assert_all_close(weights_of(model), plain_step(name)[2], rtol=1e-4, atol=1e-5)
+
+
+@every_model
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_half_precision_policies_keep_the_density_in_float32(plain_step, name, policy):
+    # No layer of these models computes in half precision, so nothing may change but the scaling
+    # of the loss, which is by a power of two.
+    nll, _, weights = plain_step(name)
+    model = made(name, optimizer=sgd(), dtype=policy)
+    np.testing.assert_array_equal(nll_of(model, name), nll)
+    model.fit(data_of(name), batch_size=ROWS, verbose=0)
+    assert_all_close(weights_of(model), weights, rtol=1e-5, atol=1e-6)
+    evaluated = model.evaluate(data_of(name), batch_size=ROWS, verbose=0)
+    assert evaluated == pytest.approx(nll_of(model, name).mean(), rel=1e-5)
+
+
+@every_model
+def test_evaluate_is_the_mean_nll_with_a_smaller_last_batch_and_for_datasets(name):
+    model = made(name, optimizer=sgd())
+    expected = nll_of(model, name).mean()
+    data = data_of(name)
+    assert model.evaluate(data, batch_size=5, verbose=0) == pytest.approx(expected, rel=1e-5)
+    dataset = tf.data.Dataset.from_tensor_slices(data).batch(5)
+    assert model.evaluate(dataset, verbose=0) == pytest.approx(expected, rel=1e-5)
+
+
+def test_validation_data_is_scored_like_evaluate():
+    x = MODELS["fvsbn"][1]
+    weights = np.linspace(0, 2, ROWS)
+    for given in (x, (x, None, weights), tf.data.Dataset.from_tensor_slices(x).batch(5)):
+        model = made("fvsbn", optimizer=sgd())
+        history = model.fit(x, batch_size=5, validation_data=given, verbose=0).history
+        factor = weights if isinstance(given, tuple) else 1
+        expected = np.mean(factor * nll_of(model, "fvsbn"))
+        assert history["val_loss"][0] == pytest.approx(expected, rel=1e-5)
+
+
+def weighted_dataset(data, weights, batch_size):
+    dataset = tf.data.Dataset.from_tensor_slices((data, weights)).batch(batch_size)
+    return dataset.map(lambda x, w: (x, None, w))
+
+
+@every_model
+def test_weights_multiply_each_rows_nll(name):
+    model = made(name, optimizer=sgd())
+    weights = np.random.default_rng(3).random(ROWS).astype("float32")
+    expected = np.mean(weights * nll_of(model, name))  # divided by the rows, not by the weights
+    data = data_of(name)
+    found = model.evaluate(data, sample_weight=weights, batch_size=5, verbose=0)
+    assert found == pytest.approx(expected, rel=1e-5)
+    found = model.evaluate(weighted_dataset(data, weights, 5), verbose=0)
+    assert found == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", ["tabular of order 1", "fvsbn", "nade with labels"])
+@pytest.mark.parametrize("kind", ["array", "dataset"])
+def test_whole_weights_train_like_repeated_rows(name, kind):
+    weights = np.array([0, 1, 2, 3] * (ROWS // 4))
+    repeated = np.repeat(np.arange(ROWS), weights)
+    factor = ROWS / len(repeated)  # the loss is divided by the rows of the batch
+    weighted = made(name, optimizer=keras.optimizers.SGD(0.5 * factor))
+    plain = made(name, optimizer=sgd())
+    data = data_of(name)
+    if kind == "array":
+        weighted.fit(data, sample_weight=weights, batch_size=ROWS, verbose=0)
+    else:
+        dataset = weighted_dataset(data, np.float32(weights), ROWS)
+        weighted.fit(dataset, shuffle=False, verbose=0)
+    plain.fit(data_of(name, repeated), batch_size=len(repeated), verbose=0)
+    assert_moved(plain, name)
+    assert_all_close(weights_of(weighted), weights_of(plain), rtol=1e-4, atol=1e-5)
+
+
+@some_models
+def test_two_replicas_take_the_step_of_one_device(plain_step, two_replicas, name):
+    _, loss, weights = plain_step(name)
+    with two_replicas.scope():
+        model = made(name, optimizer=sgd())
+    history = model.fit(data_of(name), batch_size=ROWS, verbose=0).history
+    assert history["loss"][0] == pytest.approx(loss, rel=1e-5)
+    assert_all_close(weights_of(model), weights, rtol=1e-4, atol=1e-5)
+
+
+def test_a_model_scored_before_it_is_trained_by_two_replicas(two_replicas):
+    x = MODELS["fvsbn"][1]
+    with two_replicas.scope():
+        model = FVSBN(5, seed=0)
+        model.compile(optimizer=sgd())
+    before = -np.mean(model.log_prob(x))  # builds the model, outside the scope
+    history = model.fit(x, batch_size=ROWS, epochs=2, verbose=0).history["loss"]
+    assert history[0] == pytest.approx(before, rel=1e-5)
+    assert history[1] < before - 0.1
+
+
+def test_dropout_differs_from_replica_to_replica(two_replicas):
+    with two_replicas.scope():
+        model = NADE(4, 50, dropout=0.5, seed=0)
+        model.build((None, 4))
+    masks = two_replicas.experimental_local_results(
+        two_replicas.run(tf.function(lambda: model._dropout_scale(2)))
+    )
+    assert np.any(masks[0].numpy() != masks[1].numpy())
+
+
+# Bad input: everything is refused with the words of the contract, and nothing changes.
+
+BAD_X = {
+    "shape": (np.zeros((3, 5)), r"x of shape \(batch, 4\). Received: x of shape \(3, 5\)"),
+    "rank": (np.zeros(4), r"x of shape \(batch, 4\). Received: x of shape \(4,\)"),
+    "strings": (np.array([["a"] * 4]), "x to hold real numbers. Received: x with dtype=<U1"),
+    "complex": (np.zeros((3, 4), complex), "x to hold real numbers. Received: .*complex128"),
+    "nothing": (None, "x to hold real numbers. Received: x with dtype=object"),
+    "text": ("abc", "x to hold real numbers. Received"),
+    "ragged": ([[0, 1, 0, 1], [0]], "x to be an array. Received"),
+    "nan": (np.full((3, 4), np.nan), "finite values in x. Received: nan"),
+    "infinity": (np.full((3, 4), -np.inf), "finite values in x. Received: -inf"),
+    "beyond float32": (np.full((3, 4), 1e300), r"finite values in x. Received: 1e\+300"),
+    "a half": (np.full((3, 4), 0.5), "values of x to be 0 or 1. Received: 0.5"),
+    "empty": (np.zeros((0, 4)), r"x with at least one row. Received: shape \(0, 4\)"),
+}
+BAD_DATA = {
+    **BAD_X,
+    "unknown key": ({"x": np.zeros((3, 4)), "labels": [1, 2, 3]}, "'x' and 'condition'. Received"),
+    "no x": ({"condition": [1, 2, 3]}, r"'x' and 'condition'. Received: keys \['condition'\]"),
+    "condition": (
+        {"x": np.zeros((3, 4)), "condition": [0, 1, 1]},
+        "no condition: the model has num_labels=None. Received: condition of type list",
+    ),
+    "empty dataset": (
+        tf.data.Dataset.from_tensor_slices(np.zeros((0, 4))).batch(2),
+        "a dataset with at least one batch. Received: none",
+    ),
+    "dataset of single rows": (
+        tf.data.Dataset.from_tensor_slices(np.zeros((3, 4))),
+        r"x of shape \(batch, 4\). Received: x of shape \(4,\)",
+    ),
+    "dataset of halves": (
+        tf.data.Dataset.from_tensor_slices(np.full((3, 4), 0.5)).batch(2),
+        "values of x to be 0 or 1. Received: 0.5",
+    ),
+    "dataset with targets": (
+        tf.data.Dataset.from_tensor_slices((np.zeros((3, 4)), np.zeros(3))).batch(2),
+        "y=None: a generative model has no targets",
+    ),
+    "dataset with bad weights": (
+        weighted_dataset(np.zeros((3, 4)), np.float32([-1, 1, 1]), 2),
+        "sample_weight to be finite and >= 0. Received: values from -1.0 to 1.0",
+    ),
+}
+BAD_CONDITIONS = {
+    "missing": (None, "a condition: the model has num_labels=3. Received: condition of none"),
+    "too large": ([0, 1, 3], "condition to hold whole numbers from 0 to 2. Received: 3"),
+    "negative": ([0, 1, -1], "condition to hold whole numbers from 0 to 2. Received: -1"),
+    "half": ([0, 1, 0.5], "condition to hold whole numbers from 0 to 2. Received: 0.5"),
+    "nan": ([0, 1, np.nan], "condition to hold whole numbers from 0 to 2. Received: nan"),
+    "infinity": ([0, 1, np.inf], "condition to hold whole numbers from 0 to 2. Received: inf"),
+    "too short": ([0, 1], r"condition of shape \(3,\). Received: condition of shape \(2,\)"),
+    "strings": (["a", "b", "c"], "condition to hold real numbers. Received: condition with dtype"),
+}
+
+
+@pytest.fixture(scope="module")
+def plain():
+    model = NADE(4, 3, seed=0)
+    model.compile(optimizer="adam")
+    model.fit(np.zeros((2, 4)), verbose=0)
+    return model
+
+
+@pytest.fixture(scope="module")
+def labelled():
+    model = NADE(4, 3, num_labels=3, seed=0)
+    model.compile(optimizer="adam")
+    model.fit({"x": np.zeros((2, 4)), "condition": [0, 1]}, verbose=0)
+    return model
+
+
+def refused(model, message, action, *arguments, **options):
+    before = state_of(model)
+    with pytest.raises(ValueError, match=f"Expected .*{message}"):
+        action(*arguments, **options)
+    assert_all_close(state_of(model), before, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("method", ["fit", "evaluate"])
+@pytest.mark.parametrize("case", BAD_DATA)
+def test_bad_data(plain, method, case):
+    data, message = BAD_DATA[case]
+    refused(plain, message, getattr(plain, method), data, verbose=0)
+
+
+@pytest.mark.parametrize("case", [case for case in BAD_DATA if case != "nothing"])
+def test_bad_validation_data(plain, case):
+    data, message = BAD_DATA[case]
+    if isinstance(data, list | str):
+        data = (data,)  # a list or a tuple holds x, y and weights
+    refused(plain, message, plain.fit, np.zeros((2, 4)), validation_data=data, verbose=0)
+
+
+@pytest.mark.parametrize("method", ["log_prob", "conditionals"])
+@pytest.mark.parametrize("case", BAD_X)
+def test_bad_x(plain, method, case):
+    x, message = BAD_X[case]
+    refused(plain, message, getattr(plain, method), x)
+
+
+@pytest.mark.parametrize("case", BAD_CONDITIONS)
+def test_bad_conditions(labelled, case):
+    condition, message = BAD_CONDITIONS[case]
+    x = np.zeros((3, 4), "float32")
+    data = x if condition is None else {"x": x, "condition": condition}
+    refused(labelled, message, labelled.fit, data, verbose=0)
+    refused(labelled, message, labelled.evaluate, data, verbose=0)
+    refused(labelled, message, labelled.log_prob, x, condition)
+    refused(labelled, message, labelled.sample, 3, condition=condition)
+    if case not in ("too short", "missing"):
+        dataset = tf.data.Dataset.from_tensor_slices(data).batch(3)
+        refused(labelled, message, labelled.fit, dataset, verbose=0)
+
+
+def test_a_call_without_the_condition_is_refused(labelled):
+    refused(labelled, "a condition", labelled, tf.zeros((2, 4)))
+    refused(labelled, "a condition", labelled.predict, np.zeros((2, 4)), verbose=0)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"y": np.zeros(2)}, "y=None: a generative model has no targets.*ndarray"),
+        ({"sample_weight": [1.0, -1.0]}, "sample_weight to be finite and >= 0"),
+        ({"sample_weight": [1.0, np.nan]}, "sample_weight to be finite and >= 0"),
+        ({"sample_weight": [1.0]}, r"sample_weight of shape \(2,\)"),
+    ],
+)
+def test_bad_targets_and_weights(plain, options, message):
+    refused(plain, message, plain.fit, np.zeros((2, 4)), verbose=0, **options)
+
+
+def test_weights_beside_a_dataset_are_refused(plain):
+    dataset = tf.data.Dataset.from_tensor_slices(np.zeros((2, 4))).batch(2)
+    message = "sample_weight inside the dataset"
+    refused(plain, message, plain.fit, dataset, sample_weight=np.ones(2), verbose=0)
+
+
+FIRST = [True, False, False, False]
+BAD_SAMPLES = {
+    "none": ({"num_samples": 0}, "num_samples to be a whole number >= 1. Received: num_samples=0"),
+    "two and a half": ({"num_samples": 2.5}, "num_samples.*Received: num_samples=2.5"),
+    "true": ({"num_samples": True}, "num_samples.*Received: num_samples=True"),
+    "text": ({"num_samples": "3"}, "num_samples.*Received: num_samples='3'"),
+    "seed": ({"seed": 2.5}, "seed to be a whole number.*Received: seed=2.5"),
+    "mask alone": ({"mask": FIRST}, "conditioned_on and mask together. Received: mask alone"),
+    "evidence alone": ({"conditioned_on": np.zeros(4)}, "Received: conditioned_on alone"),
+    "mask shape": (
+        {"mask": [True], "conditioned_on": np.zeros(4)},
+        r"mask of shape \(4,\).*Received: mask of shape \(1,\)",
+    ),
+    "mask values": (
+        {"mask": [0.5, 0, 0, 0], "conditioned_on": np.zeros(4)},
+        "mask of shape .* with true or false.*dtype float64",
+    ),
+    "evidence shape": (
+        {"mask": FIRST, "conditioned_on": np.zeros((2, 4))},
+        r"conditioned_on of shape \(3, 4\) or \(4,\). Received: .*\(2, 4\)",
+    ),
+    "evidence values": (
+        {"mask": FIRST, "conditioned_on": np.full(4, 0.5)},
+        "values of conditioned_on to be 0 or 1. Received: 0.5",
+    ),
+    "evidence nan": (
+        {"mask": FIRST, "conditioned_on": np.full(4, np.nan)},
+        "finite values in conditioned_on. Received: nan",
+    ),
+    "condition": ({"condition": 1}, "no condition: the model has num_labels=None"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_SAMPLES)
+def test_bad_samples(plain, case):
+    options, message = BAD_SAMPLES[case]
+    refused(plain, message, plain.sample, **{"num_samples": 3, **options})
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (0.5, "Expected values of x to be 0 or 1. Received:"),
+        (np.nan, "Expected finite values in x. Received:"),
+    ],
+)
+def test_a_later_bad_batch_is_stopped_in_the_graph(bad, message):
+    x = levels(4)
+    x[4:8] = bad
+    model, reference = (NADE(4, 3, seed=0) for _ in range(2))
+    for one in (model, reference):
+        one.compile(optimizer=sgd())
+    reference.fit(x[:4], verbose=0)
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        model.fit(tf.data.Dataset.from_tensor_slices(x).batch(4), shuffle=False, verbose=0)
+    assert_all_close(weights_of(model), weights_of(reference), rtol=1e-6)
+
+
+def test_a_later_bad_label_is_stopped_in_the_graph():
+    labels = LABELS.copy()
+    labels[5] = 3
+    model, reference = (made("nade with labels", optimizer=sgd()) for _ in range(2))
+    reference.fit(data_of("nade with labels", slice(4)), verbose=0)
+    data = {"x": MODELS["nade with labels"][1], "condition": labels}
+    message = "Expected condition to hold whole numbers from 0 to 2. Received:"
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        model.fit(tf.data.Dataset.from_tensor_slices(data).batch(4), shuffle=False, verbose=0)
+    assert_all_close(weights_of(model), weights_of(reference), rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["float64", "uint8", "bool", "list", "tensor"])
+def test_kinds_of_arrays(kind):
+    model = made("fvsbn", optimizer=sgd())
+    reference = made("fvsbn", optimizer=sgd())
+    x = MODELS["fvsbn"][1]
+    given = {"list": x.tolist, "tensor": lambda: tf.constant(x)}.get(kind, lambda: x.astype(kind))()
+    np.testing.assert_array_equal(model.log_prob(given), reference.log_prob(x))
+    model.fit(given, batch_size=ROWS, verbose=0)
+    reference.fit(x, batch_size=ROWS, verbose=0)
+    assert_all_close(weights_of(model), weights_of(reference), rtol=1e-6)
