@@ -10,6 +10,7 @@
 # %% tags=["fold"]
 import importlib
 import math
+import textwrap
 import time
 
 import keras
@@ -191,7 +192,7 @@ book.table(
 # beside the gradients themselves, $O(\text{batch} \cdot H + DH)$. Below is the library's code.
 # `later` is $s_i$; the `scale` is for dropout; the rest are the formulas above.
 
-# %%
+# %% tags=["hide"]
 book.source(importlib.import_module("genkeras.layers.nade_scan")._compiled)
 
 # %% [markdown]
@@ -245,7 +246,6 @@ times = {
     name: [seconds_per_gradient(form, depth) for depth in depths] for name, form in forms.items()
 }
 
-# %% tags=["fold"]
 unit = times["scan"][0]
 with plots.style():
     figure, axis = plt.subplots(figsize=(6.0, 3.6))
@@ -271,12 +271,12 @@ growth = {name: values[-1] / values[-2] for name, values in times.items()}
 book.say(
     f"In @fig:growth, from $D = {depths[-2]}$ to $D = {depths[-1]}$ the time grew by a factor of "
     f"{growth['scan']:.1f} for the scan, {growth['cumulative sum']:.1f} for the cumulative sum "
-    f"and {growth['anew']:.1f} for the direct form; 2 would be linear growth and 4 quadratic. At "
-    f"$D = {depths[-1]}$ the direct form took {times['anew'][-1] / times['scan'][-1]:.1f} times "
-    "as long as the scan, and the cumulative sum "
-    f"{times['cumulative sum'][-1] / times['scan'][-1]:.1f} times. These ratios depend on the "
-    "machine and on what else it is doing; the growth is what to remember. For 28 × 28 pixels, "
-    "500 units and a batch of 100, the tensor that the scan does not store has "
+    f"and {growth['anew']:.1f} for the direct form; 2 is linear growth, 4 quadratic, and less "
+    f"than 2 means that costs which do not grow still count. At $D = {depths[-1]}$ the direct "
+    f"form took {times['anew'][-1] / times['scan'][-1]:.1f} times as long as the scan, and the "
+    f"cumulative sum {times['cumulative sum'][-1] / times['scan'][-1]:.1f} times. These ratios "
+    "depend on the machine and on what else it is doing; the growth is what to remember. For 28 × "
+    "28 pixels, 500 units and a batch of 100, the tensor that the scan does not store has "
     f"{100 * 784 * 500 * 4 / 2**20:.0f} MiB."
 )
 
@@ -363,7 +363,7 @@ with plots.style():
     axis.plot(epochs, history["loss"], label="training")
     axis.plot(epochs, history["val_loss"], "--", label="validation")
     axis.plot(best + 1, history["val_loss"][best], "o", color=plots.INK, label="kept")
-    low, high = min(history["loss"]), max(history["val_loss"][2:])
+    low, high = min(history["loss"]), np.quantile(history["val_loss"], 0.95)
     axis.set(
         xlabel="epoch",
         ylabel="NLL (nats)",
@@ -528,7 +528,7 @@ book.say(
 # in one compiled loop of $D$ steps. What it draws is an exact sample of the model. These are the
 # two steps of the loop, the output and the update:
 
-# %%
+# %% tags=["hide"]
 book.source(NADE._step)
 book.source(NADE._advance)
 
@@ -635,7 +635,8 @@ for name, nlls in nll_by_order.items():
     both = math.sqrt(
         error(paired) ** 2 + error(means) ** 2 + error(nll_by_order["natural"].mean(axis=1)) ** 2
     )
-    difference = "" if name == "natural" else f"{paired.mean():+.2f} ± {both:.2f}"
+    # Adding 0 turns a rounded -0 into 0.
+    difference = "" if name == "natural" else f"{round(paired.mean(), 2) + 0:+.2f} ± {both:.2f}"
     if name != "natural" and abs(paired.mean()) > 2.6 * both:
         apart.append((name, paired.mean()))
     order_rows.append([name, f"{means.mean():.2f} ± {error(means):.2f}", difference])
@@ -708,7 +709,7 @@ book.figure(
 try:
     nade.sample(1, conditioned_on=originals[0], mask=~top)
 except ValueError as refusal:
-    print(refusal)
+    print(textwrap.fill(str(refusal), 80))
 
 # %% [markdown]
 # Why can the natural order not take the bottom half? It would have to draw the first pixel from
@@ -780,8 +781,11 @@ book.figure(
 # mixture of $K$ Gaussians:
 #
 # $$
-# p(x_i \mid x_{<i}) = \sum_{k=1}^{K} \pi_{ik}\, \mathcal{N}(x_i;\, \mu_{ik}, \sigma_{ik}^2), \qquad
-# \pi_i = \operatorname{softmax}(z_i), \quad \sigma_{ik} = \sigma_{\min} + \log(1 + e^{r_{ik}}),
+# \begin{aligned}
+# p(x_i \mid x_{<i}) &= \sum_{k=1}^{K} \pi_{ik}\, \mathcal{N}(x_i;\, \mu_{ik}, \sigma_{ik}^2), \\
+# \pi_i &= \operatorname{softmax}(z_i), \qquad
+# \sigma_{ik} = \sigma_{\min} + \log(1 + e^{r_{ik}}),
+# \end{aligned}
 # $$
 #
 # where $z_i, \mu_i, r_i$ are affine functions of $h_i$. With $K = 1$, enough linear hidden units
@@ -1130,7 +1134,7 @@ book.figure(
     "Left: log-probabilities of test digits under NADE, and of two images that are none. Right: "
     "log-densities of test patches under RNADE, and of two patches that are none. The lowest "
     "hundredth of each test set is not drawn.",
-    alt="Two histograms with two lines each; the flat patch lies in the right part of its own.",
+    alt="Two histograms; noise lies far to the left of both, the flat patch inside its own.",
 )
 
 # %% tags=["hide"]

@@ -194,7 +194,6 @@ def fit_resumable(
         steps_per_epoch=math.ceil(num_rows / batch_size),
         initial_epoch=state.finished_epochs,
         epochs=epochs,
-        shuffle=False,  # the batches are shuffled already
         callbacks=[*callbacks, keras.callbacks.LambdaCallback(on_epoch_end=save)],
         **fit_options,
     )

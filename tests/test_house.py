@@ -102,7 +102,9 @@ def test_the_code_of_the_readme_runs(tmp_path):
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     assert blocks
     script = tmp_path / "readme.py"
-    script.write_text("\n".join(blocks) + "\nassert model.evaluate(data.test.x, verbose=0) < 20.5\n")
+    script.write_text(
+        "\n".join(blocks) + "\nassert model.evaluate(data.test.x, verbose=0) < 20.5\n"
+    )
     done = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
     assert (tmp_path / "nade.keras").exists()

@@ -61,9 +61,7 @@ def _scan_one(x, initial, kernel, output_kernel, activation, scale):
         # An eager tape would otherwise differentiate the compiled loop itself, which XLA refuses.
         x, initial, kernel, output_kernel = map(tf.stop_gradient, inputs)
         outputs, final = forward(x, initial, kernel, output_kernel, scale)
-        return outputs, lambda upstream: backward(
-            x, final, kernel, output_kernel, scale, upstream
-        )
+        return outputs, lambda upstream: backward(x, final, kernel, output_kernel, scale, upstream)
 
     return scan(x, initial, kernel, output_kernel)
 

@@ -70,6 +70,8 @@ class GenerativeModel(keras.Model):
                 validation_data = self._checked_data(validation_data)
             else:
                 self._checked_data(validation_data)
+        if isinstance(x, tf.data.Dataset):
+            kwargs.setdefault("shuffle", False)  # Keras cannot, and would warn that it does not
         return super().fit(
             x, y, *args, sample_weight=sample_weight, validation_data=validation_data, **kwargs
         )
