@@ -522,9 +522,9 @@ book.say(f"""
 #
 # With the natural logarithm the NLL is in **nats**; divided by $\log 2$ it is in **bits**. Bits
 # have a concrete meaning: arithmetic coding stores an image in at most two bits more than
-# $-\log_2 p(x)$. The mean NLL in bits is therefore the length of a file. Below are three models
-# and, for scale, a general compressor that is given the training images first and charged only
-# for the test images.
+# $-\log_2 p(x)$. Up to those two bits, the mean NLL is the expected length of a file. Below are
+# three models and, for scale, a general compressor that is given the training images first and
+# charged only for the test images.
 
 # %%
 models = {k: TabularAutoregressive(num_pixels, order=k, seed=SEED) for k in (0, 1, 8)}
@@ -583,11 +583,11 @@ book.say(f"""
 # %% [markdown]
 # ## How far back should a pixel look?
 #
-# More context can only help on the training images: the model of order $k + 1$ contains that of
-# order $k$. On new images it is otherwise. The number of contexts doubles with each step, and
-# soon most contexts have been seen a few times or never. With plain counting, a pixel value that
-# was never seen in its context has probability 0, and one such pixel makes the whole image
-# impossible, an infinite NLL.
+# With plain counting, more context can only help on the training images: the model of order
+# $k + 1$ contains that of order $k$. On new images it is otherwise. The number of contexts
+# doubles with each step, and soon most contexts have been seen a few times or never. A pixel
+# value that was never seen in its context has probability 0, and one such pixel makes the whole
+# image impossible, an infinite NLL.
 #
 # A **pseudo-count** $\alpha > 0$ prevents that: pretend that every value was seen $\alpha$ times
 # more than it was,
@@ -761,8 +761,8 @@ for k in (0, 1, best):
     agreement[f"order {k}"] = equal_neighbours(models[k].sample(1000, seed=SEED).numpy())
 
 test_rows = data.test.x[rng.permutation(len(data.test.x))[:1000]]
-lost_data = undecided(last, test_rows)
-lost_samples = undecided(last, models[last].sample(1000, seed=SEED))
+lost_data = {k: undecided(k, test_rows) for k in (best, last)}
+lost_samples = {k: undecided(k, models[k].sample(1000, seed=SEED)) for k in (best, last)}
 
 frequency = data.train.x.mean(axis=0)
 worst = np.where(frequency < 0.5, 1.0, 0.0).astype("float32")[None]
@@ -773,7 +773,7 @@ spread = log_probs(models[0], samples[0])
 if not all(agreement["order 0"][i] < agreement["data"][i] for i in (0, 1)):
     raise ValueError("Expected independent pixels to differ from their neighbours more often.")
 mended = np.subtract(agreement["order 1"], agreement["order 0"])
-if not (mended[0] > mended[1] and lost_samples > lost_data):
+if not (mended[0] > mended[1] and lost_samples[last] > lost_data[last]):
     raise ValueError(f"Expected other shares. Received: {mended}, {lost_samples}, {lost_data}")
 book.table(
     [[name, *(f"{100 * share:.1f} %" for share in shares)] for name, shares in agreement.items()],
@@ -790,10 +790,11 @@ book.say(f"""
     neighbour above, which it does not. Higher orders fit pieces of strokes together over the
     distance that they look back, and no further.
 
-    High orders fail in another way. At order {last}, {100 * lost_samples:.1f} % of the pixels of
-    its own samples were drawn from a row that says exactly one half, a context about which
-    training said nothing either way, against {100 * lost_data:.1f} % on test images. A sample
-    that has left the paths of the training data tosses coins until it finds its way back.
+    High orders fail in another way. At order {last}, {100 * lost_samples[last]:.1f} % of the
+    pixels of its own samples were drawn from a row that says exactly one half, a context about
+    which training said nothing either way, against {100 * lost_data[last]:.1f} % on test images
+    (at order {best}: {100 * lost_samples[best]:.1f} % against {100 * lost_data[best]:.1f} %). A
+    sample that has left the paths of the training data tosses coins until it finds its way back.
 """)
 book.box(
     "notes",
@@ -1056,7 +1057,7 @@ book.box(
 # ## Why: high density is not high probability
 #
 # Toss a coin with $P(\text{heads}) = 0.7$ a hundred times. The most probable sequence is "all
-# heads". Nobody has ever seen it. A sequence with $h$ heads has probability
+# heads". Nobody will ever see it. A sequence with $h$ heads has probability
 # $0.7^h\, 0.3^{100 - h}$, which grows with $h$; but there are $\binom{100}{h}$ such sequences,
 # and near $h = 100$ there are hardly any:
 #
@@ -1116,8 +1117,8 @@ book.say(f"""
 # The law of large numbers is at work: $-\log p(x)$ is a sum over many variables, so it
 # concentrates around its expectation $-\mathbb{E} \log p(x)$, the entropy when $x$ is drawn from
 # the model. Images behave likewise. The mode of the Markov chain, and the blank image under the
-# model of photographs, play the part of "all heads": each is more probable than almost any other
-# single image, and unlike anything that is drawn, because images like it are so few.
+# model of photographs, play the part of "all heads": each is more probable than nearly all that
+# is seen or drawn, and unlike it, because images of its kind are so few.
 #
 # ## What helps
 #
@@ -1129,8 +1130,8 @@ book.say(f"""
 # 2. **Likelihood ratio** (Ren et al. 2019): subtract the log-density under a *background* model
 #    that explains what is common to good and odd images: $\log p(x) - \log p_{\text{bg}}(x)$.
 #    Here the background is the independent model of order 0, the simplest choice;
-# 3. or, as in that paper, a model of the same kind fitted to images that were spoiled: each pixel
-#    of the training images replaced by a coin toss with probability 0.2.
+# 3. or, as in that paper, a model of the same kind fitted to images that were spoiled: here each
+#    pixel of the training images is replaced by a coin toss with probability 0.2.
 
 
 # %%
@@ -1357,8 +1358,8 @@ book.box(
     half each. Then every pair has probability 1/4 and the divergence is
     $\\log \\frac{{1/2}}{{1/4}} = \\log 2$ = {np.log(2):.4f} nats. A search over a grid of both
     probabilities agrees: the minimum is {divergence.min():.4f} nats, at
-    $({ones[at[0]]:.2f}, {ones[at[1]]:.2f})$. In general the divergence from the best independent
-    model is the mutual information.
+    $({ones[at[0]]:.2f}, {ones[at[1]]:.2f})$. For any two variables the divergence from the best
+    independent model is their mutual information.
     """,
 )
 
@@ -1417,15 +1418,15 @@ accuracies = {order: bayes_accuracy(order) for order in (0, 1)}
 # %% tags=["hide"]
 naive, chained = accuracies[0], accuracies[1]
 noise = np.sqrt(naive * (1 - naive) / len(small.test))
-verdict = "within" if abs(chained - naive) < 2 * noise else "more than"
+verdict = "smaller" if abs(chained - naive) < 2 * noise else "larger"
 book.box(
     "answer",
     "Answer to 1.6, computed",
     f"""
     Independent pixels: {100 * naive:.1f} %; Markov chain: {100 * chained:.1f} % (one standard
-    error is about {100 * noise:.1f}; the two are {verdict} two of them apart). $p(x)$ cancels
-    from the comparison, since $p(y \\mid x) \\propto p(x \\mid y)\\,p(y)$. Note that a poor
-    density can classify well: only the *differences* between classes matter.
+    error is about {100 * noise:.1f}; the difference of the two is {verdict} than two of them).
+    $p(x)$ cancels from the comparison, since $p(y \\mid x) \\propto p(x \\mid y)\\,p(y)$. Note
+    that a poor density can classify well: only the *differences* between classes matter.
     """,
 )
 

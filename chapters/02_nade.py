@@ -55,7 +55,10 @@ book.declare(
 # splits its probability without any assumption:
 #
 # $$
-# p(x) = \prod_{i=1}^{D} p(x_i \mid x_{<i}), \qquad x_{<i} = (x_1, \dots, x_{i-1}).
+# \begin{aligned}
+# p(x) &= \prod_{i=1}^{D} p(x_i \mid x_{<i}), \\
+# x_{<i} &= (x_1, \dots, x_{i-1}).
+# \end{aligned}
 # $$
 #
 # A model is a rule that gives the number $p(x_i = 1 \mid x_{<i})$ for every $i$ and every context
@@ -70,8 +73,10 @@ book.declare(
 # **Logistic regressions.** Let the context act through a weighted sum:
 #
 # $$
-# p(x_i = 1 \mid x_{<i}) = \sigma\Big(b_i + \sum_{j<i} U_{ij}\, x_j\Big), \qquad
-# \sigma(t) = \frac{1}{1 + e^{-t}}.
+# \begin{aligned}
+# p(x_i = 1 \mid x_{<i}) &= \sigma\Big(b_i + \sum_{j<i} U_{ij}\, x_j\Big), \\
+# \sigma(t) &= \frac{1}{1 + e^{-t}}.
+# \end{aligned}
 # $$
 #
 # This is the *fully visible sigmoid belief network* (FVSBN). Every pixel may depend on all earlier
@@ -89,12 +94,13 @@ book.declare(
 #
 # $$
 # \begin{aligned}
-# a_i &= c + \sum_{j<i} x_j W_j &&\in \mathbb{R}^H, \\
-# h_i &= \sigma(a_i) &&\in (0, 1)^H, \\
+# a_i &= c + \sum_{j<i} x_j W_j, \\
+# h_i &= \sigma(a_i), \\
 # p(x_i = 1 \mid x_{<i}) &= \sigma(V_i \cdot h_i + b_i).
 # \end{aligned}
 # $$
 #
+# - $a_i$ and $h_i$ have $H$ entries, one per hidden unit.
 # - $W$ has $D$ rows of $H$ numbers. Row $W_j$ is what pixel $j$ adds to the hidden layer when it
 #   has ink, and it adds the same to every later conditional.
 # - $V_i \in \mathbb{R}^H$ and $b_i$ are the output weights and the bias of pixel $i$, its own.
@@ -175,8 +181,10 @@ book.table(
 # Row $W_i$ enters $a_{i+1}, a_{i+2}, \dots, a_D$, each time multiplied by $x_i$. Hence
 #
 # $$
-# \frac{\partial L}{\partial W_i} = x_i\, s_i, \qquad s_i = \sum_{k>i} \delta_k, \qquad
-# s_{i-1} = s_i + \delta_i, \quad s_D = 0 .
+# \begin{aligned}
+# \frac{\partial L}{\partial W_i} &= x_i\, s_i, \qquad s_i = \sum_{k>i} \delta_k, \\
+# s_D &= 0, \qquad s_{i-1} = s_i + \delta_i .
+# \end{aligned}
 # $$
 #
 # The same running sum gives the part of $\partial L / \partial x_i$ that goes through the hidden
@@ -393,7 +401,7 @@ book.say(
     f"On {binary.name.replace('_', ' ')} ({len(binary.train):,} training images of {depth} pixels) "
     f"the model with its {nade.count_params():,} parameters reached its best validation loss, "
     f"**{history['val_loss'][best]:.2f}** nats, after epoch {best + 1} of {len(epochs)} "
-    f"(@fig:learning-curve). Training and validation were then {gap:.2f} nats apart. {ending}"
+    f"(@fig:learning-curve). Validation minus training was then {gap:+.2f} nats. {ending}"
 )
 
 # %% [markdown]
@@ -464,7 +472,7 @@ table_valid = {k: mean_nll(tables[k], binary.valid.x, batch_size=score_batch)[0]
 chosen = min(table_valid, key=table_valid.get)
 
 fvsbn = FVSBN(num_features=depth, seed=0)
-fvsbn_schedule = schedule | book.setting(default={"rate": 1e-2}, full={"epochs": 12})
+fvsbn_schedule = schedule | book.setting(default={"rate": 1e-2}, full={"epochs": 12, "rate": 5e-3})
 train(fvsbn, binary.train.x, binary.valid.x, **fvsbn_schedule)
 
 compared = {
@@ -513,12 +521,13 @@ if chosen < max(orders):
 else:
     limit_reason = "Every further pixel doubles the rows, so this cannot go on for long."
 book.say(
-    "In @table:models every model reads the same pixels in the same order. The standard errors say "
-    "how much each mean would move with another test set. Most of that is common to all models, "
-    "since an image that is hard for one is hard for the others, so compare image by image: "
-    f"FVSBN is better than AR({chosen}) by {step.mean():.2f} ± {error(step):.2f} nats, and NADE is "
-    f"better than FVSBN by **{gain.mean():.2f} ± {error(gain):.2f}**. The AR({chosen}) table "
-    f"{reach} back to the pixel above, which is {shape[1]} steps away. {limit_reason}"
+    "In @table:models every model reads the same pixels in the same order. The standard errors "
+    "say how much each mean would move with another test set. Most of that is common to all "
+    "models, since an image that is hard for one is hard for the others, so compare image by "
+    f"image: the step from AR({chosen}) to FVSBN gains {step.mean():.2f} ± {error(step):.2f} "
+    f"nats, the step from FVSBN to NADE **{gain.mean():.2f} ± {error(gain):.2f}**. The "
+    f"AR({chosen}) table {reach} back to the pixel above, which is {shape[1]} steps away. "
+    f"{limit_reason}"
 )
 
 # %% [markdown]
@@ -599,7 +608,7 @@ book.say(
 
 # %%
 grid = binarized_digits()
-num_seeds = book.setting(default=4, full=6)
+num_seeds = book.setting(default=3, full=6)
 nll_by_order = {}  # name -> (seeds, test images)
 for name in orderings.NAMES:
     nlls = []
@@ -642,9 +651,10 @@ for name, nlls in nll_by_order.items():
     order_rows.append([name, f"{means.mean():.2f} ± {error(means):.2f}", difference])
 book.table(
     order_rows,
-    ["order", "test NLL (nats), ± over seeds", "minus natural, ± over images and seeds"],
-    f"NADE with 100 units on the binarised digits, {num_seeds} seeds per order. The second ± also "
-    f"counts that {len(grid.test)} test images are a sample.",
+    ["order", "test NLL (nats)", "minus natural"],
+    f"NADE with 100 units on the binarised digits, mean of {num_seeds} seeds ± its standard error "
+    "over seeds. The standard error of the difference counts seeds and, image by image, that "
+    f"{len(grid.test)} test images are a sample.",
     name="orders",
 )
 if apart:
@@ -663,11 +673,12 @@ random_gap = nll_by_order["random"].mean() - np.mean(local)
 book.say(
     "Which differences in @table:orders are real? With five comparisons, one should ask for at "
     "least 2.6 standard errors of the difference, which chance exceeds about once in a hundred "
-    f"times. {verdict}. The five orders that follow the image span {max(local) - min(local):.2f} "
-    f"nats; {ranking}. The random orders average {random_gap:+.2f} nats against those five. There "
-    "is a reason to expect a loss: under a random order most pixels come up while some of their "
-    "neighbours are still unknown, so a short memory does not help, and the network must know for "
-    "every pixel which of its neighbours have been seen."
+    f"times, or a little more often with so few seeds. {verdict}. The five orders that follow the "
+    f"image span {max(local) - min(local):.2f} nats; {ranking}. The random orders average "
+    f"{random_gap:+.2f} nats against those five. There is a reason to expect a loss: under a "
+    "random order most pixels come up while some of their neighbours are still unknown, so a "
+    "short memory does not help, and the network must know for every pixel which of its "
+    "neighbours have been seen."
 )
 
 # %% [markdown]
@@ -1114,7 +1125,7 @@ no_photograph_scores = log_probs(patch_nade, np.stack(list(no_photographs.values
 
 # %% tags=["fold"]
 with plots.style():
-    figure, axes = plt.subplots(1, 2, figsize=(7.2, 3.2))
+    figure, axes = plt.subplots(1, 2, figsize=(7.2, 3.8))
     for axis, scores, odd, names_of_odd in (
         (axes[0], digit_scores, no_digit_scores, no_digits),
         (axes[1], patch_scores["RNADE, floor 0.01"], no_photograph_scores, no_photographs),
@@ -1126,7 +1137,7 @@ with plots.style():
         ):
             axis.axvline(value, color=color, linestyle=line, label=name)
         axis.set(xlabel="log p(x) (nats)")
-        axis.legend(loc="upper left")
+        axis.legend(loc="lower left", bbox_to_anchor=(0, 1))
     axes[0].set_ylabel("number of test rows")
 book.figure(
     figure,
@@ -1183,9 +1194,10 @@ book.say(
     f"The rounded image has {int(rounded.sum())} pixels of ink and "
     f"$\\log p = {rounded_log_prob:.1f}$. Samples have {sample_log_probs.mean():.1f} ± "
     f"{error(sample_log_probs):.1f} on average, and the most probable of {len(sample_log_probs)} "
-    f"has {sample_log_probs.max():.1f}. There is one rounded image and it is always the same. In "
-    "many dimensions the most probable points are not where the probability is: there are too few "
-    "of them. To see what a model knows, draw."
+    f"has {sample_log_probs.max():.1f}. There is one rounded image and it is always the same. "
+    "Greedy choices need not even find the most probable image; and that one would be no typical "
+    "draw, for in many dimensions the most probable points are so few that they hold almost none "
+    "of the probability. To see what a model knows, draw."
 )
 
 # %% [markdown]
