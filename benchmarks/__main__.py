@@ -1,4 +1,4 @@
-"""Runs the benchmarks of NADE, prints them and writes benchmarks/nade.json."""
+"""Runs the benchmarks of NADE, prints them and writes what the page on speed shows."""
 
 import argparse
 import json
@@ -13,7 +13,8 @@ def main():
 
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--features", type=int, nargs="+", default=[64, 256, 784, 3072])
-    parser.add_argument("--output", default=str(pathlib.Path(__file__).with_name("nade.json")))
+    default = pathlib.Path(__file__).parents[1] / "site" / "benchmarks" / "nade.json"
+    parser.add_argument("--output", type=pathlib.Path, default=default)
     arguments = parser.parse_args()
     content = {
         "hidden_units": nade.HIDDEN_UNITS,
@@ -28,7 +29,8 @@ def main():
         print("  ".join(f"{column:>18}" for column in content[name][0]))
         for row in content[name]:
             print("  ".join(f"{value:>18}" for value in row.values()))
-    pathlib.Path(arguments.output).write_text(json.dumps(content, indent=2) + "\n")
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
+    arguments.output.write_text(json.dumps(content, indent=2) + "\n")
 
 
 if __name__ == "__main__":

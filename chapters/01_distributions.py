@@ -21,9 +21,6 @@ from genkeras.evaluation import bits_per_dim, log_probs, mean_nll
 from genkeras.likelihoods import Bernoulli, Categorical
 from genkeras.models import ExplicitModel, ImplicitModel, LatentVariableModel
 
-# Every table is a model of its own and is compiled once; TensorFlow would warn of that.
-tf.get_logger().setLevel("ERROR")
-
 
 def number(value, digits=1):
     """A number as text, with a proper minus sign."""
@@ -43,8 +40,7 @@ book.declare(
     data=book.setting(
         default="scikit-learn's digits binarised at grey level 8, patches of its two photographs",
         full="binarized MNIST; scikit-learn's digits binarised at grey level 8, patches of its "
-        "two "
-        "photographs",
+        "two photographs",
     ),
     seed=SEED,
 )

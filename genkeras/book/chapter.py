@@ -1,6 +1,7 @@
 """The functions that chapters call, imported as `from genkeras import book`."""
 
 import json
+import logging
 import os
 import re
 import sys
@@ -22,6 +23,8 @@ def declare(title, data, seed):
         data: the data sets, in words.
         seed: integer that every random draw of the chapter derives from.
     """
+    # A chapter makes many models and compiles each once; TensorFlow would warn of retracing.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     content = {"title": title, "data": data, "seed": seed, "profile": place.profile()}
     line = f"{title}\nprofile: {content['profile']} · data: {data} · seed: {seed}\n"
     place.emit("declare", content, line, "")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 CHAPTERS = "<!-- chapters -->"
 SCOREBOARD = "<!-- scoreboard -->"
+BENCHMARK = re.compile(r"<!-- benchmark (\w+) (\w+) -->")
 
 _HIGHER_IS_BETTER = ("log-likelihood", "log_likelihood", "accuracy", "bleu", "modes", "auc")
 _STATUS = {
@@ -35,7 +36,8 @@ def on_page_markdown(markdown, page, config, files):
         markdown = markdown.replace(CHAPTERS, chapter_list(config["docs_dir"]))
     if SCOREBOARD in markdown:
         markdown = markdown.replace(SCOREBOARD, scoreboard(Path(config["docs_dir"]) / "results"))
-    return markdown
+    folder = Path(config["docs_dir"]) / "benchmarks"
+    return BENCHMARK.sub(lambda match: benchmark(folder / f"{match[1]}.json", match[2]), markdown)
 
 
 def on_page_content(html, page, config, files):
@@ -97,6 +99,20 @@ def scoreboard(folder):
     details = "\n\n".join(_details(result) for result in results)
     wide = f'<div class="gk-wide gk-results" markdown="1">\n\n{table}\n\n</div>'
     return f"{wide}\n\n## How each was made\n\n{details}"
+
+
+def benchmark(path, name):
+    """One table of a benchmark's JSON, as Markdown.
+
+    Args:
+        path: file that `python -m benchmarks` wrote.
+        name: which of its tables.
+    """
+    rows = json.loads(path.read_text(encoding="utf-8"))[name]
+    heads = [head.replace("_", " ") for head in rows[0]]
+    cells = [[f"{value:,}" for value in row.values()] for row in rows]
+    table = _table(heads, cells, right=range(len(heads)))
+    return f'<div class="gk-wide" markdown="1">\n\n{table}\n\n</div>'
 
 
 def read_result(path):
@@ -167,6 +183,13 @@ def _details(result):
         "Parameters": f"{result['parameters']:,}" if result.get("parameters") else None,
         "Epochs": result.get("epochs"),
         "Seed": result.get("seed"),
+        "Settings": _settings(result.get("settings")),
+        "Validation figure": _number(result["validation"]) if "validation" in result else None,
+        "Tried before, on validation data": "; ".join(
+            f"{_settings(tried['settings'])}: {_number(tried['validation'])}"
+            for tried in result.get("search", [])
+        )
+        or None,
         "Device": result.get("device"),
         "Time": _duration(result["seconds"]) if result.get("seconds") else None,
         "Versions": _versions(result.get("versions")),
@@ -179,6 +202,10 @@ def _details(result):
     )
     heading = f"### {_safe(result['recipe'])} {{ #{_anchor(result['recipe'])} }}"
     return f'{heading}\n\n<dl class="gk-facts">\n{lines}\n</dl>'
+
+
+def _settings(settings):
+    return ", ".join(f"{name} {value}" for name, value in (settings or {}).items()) or None
 
 
 def _field(text, name):

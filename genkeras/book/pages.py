@@ -143,10 +143,12 @@ class _Writer:
         self._prose(f'{mark} {item["box"]} "{title}"\n\n{_indented(item["markdown"])}')
 
     def _add_source(self, item):
-        area = item["module"].split(".")[1]
-        link = f"../api/{area}.md#{item['module']}.{item['name']}"
         title = f"{item['file']}, line {item['line']}"
         self._exact(fenced(item["code"], f'python title="{title}"'))
+        if any(part.startswith("_") for part in item["name"].split(".")):
+            return  # the API pages show public names only
+        area = item["module"].split(".")[1]
+        link = f"../api/{area}.md#{item['module']}.{item['name']}"
         self._exact(f"[`{item['name']}` in the API]({link}){{ .gk-source }}")
 
     def _add_table(self, item):
