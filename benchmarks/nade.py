@@ -5,7 +5,8 @@ by `tf.function` and once eager. The slow sampler evaluates the whole density fo
 """
 
 import multiprocessing
-import resource
+import pathlib
+import re
 import time
 
 import numpy as np
@@ -94,13 +95,19 @@ def training_steps(feature_counts):
     return rows
 
 
+def _peak_mib():
+    """Peak memory of this process; `ru_maxrss` would include that of the parent before it."""
+    status = pathlib.Path("/proc/self/status").read_text()
+    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024
+
+
 def _child_memory(outputs, num_features, batch_size, queue):
     training_step(outputs, num_features, 1)()
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = _peak_mib()
     step = training_step(outputs, num_features, batch_size)
     step()
     step()
-    queue.put((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+    queue.put(_peak_mib() - before)
 
 
 def peak_memory(feature_counts, batch_sizes=(100, 400)):
