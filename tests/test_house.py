@@ -1,6 +1,7 @@
 """The house rules: floors, quick import, nothing of one machine, documents whose code runs."""
 
 import ast
+import json
 import pathlib
 import re
 import subprocess
@@ -96,6 +97,19 @@ def test_no_path_of_a_machine_is_tracked():
         if path.suffix in {".py", ".md", ".json", ".toml", ".yml", ".txt", ".svg"}:
             text = path.read_text(errors="replace")
             assert not pattern.search(text), path
+
+
+def test_the_readme_shows_every_result_as_it_was_measured():
+    rows = {}
+    for line in (ROOT / "README.md").read_text().splitlines():
+        if match := re.match(r"\| `(\w+)`: .*? \| ([\d.]+) ± ([\d.]+) \w+ \| ([\d.]+) \|", line):
+            rows[match[1]] = match.groups()[1:]
+    expected = {}
+    for path in (ROOT / "site" / "results").glob("*.json"):
+        result = json.loads(path.read_text())
+        numbers = (result["value"], result["standard_error"], result["published"]["value"])
+        expected[path.stem] = tuple(f"{number:.2f}" for number in numbers)
+    assert rows == expected
 
 
 def test_the_code_of_the_readme_runs(tmp_path):

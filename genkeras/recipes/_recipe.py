@@ -21,7 +21,7 @@ class Recipe:
         published: `{"value", "source", "status"}` of the published figure.
         budget: what the run may cost, in words.
         settings: the chosen settings, with "epochs", "batch_size" and "seed" among them.
-        candidates: settings that were compared on validation data, as changes to `settings`.
+        candidates: settings for `search` to compare on validation data, as changes to `settings`.
         load: `() -> Dataset`.
         make_model: `(settings, dataset) -> compiled model`.
         score: `(model, x) -> (value, standard error)` of the metric.
