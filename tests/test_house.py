@@ -24,6 +24,7 @@ FLOORS = {
     "transformers": 4,
     "recipes": 5,
     "book": 5,
+    "quiet": 5,
     "cli": 6,
     "doctor": 6,
     "__main__": 7,
