@@ -65,6 +65,9 @@ book.declare(
 # only draws samples is called **implicit**. Between them is a kind whose density is well defined
 # but too expensive to evaluate, so that one computes a bound. All models of this chapter are
 # explicit; the last section sorts the others.
+#
+# The book follows a set of Korean lecture notes on generative models. Boxes headed *What the
+# notes say* take up points where the notes err or leave a question open.
 
 # %% tags=["hide"]
 book.box(
@@ -260,7 +263,7 @@ if not np.isclose(posterior[winner], counted):
 book.say(f"""
     A digit {winner} has prior probability {prior[winner]:.3f}. Its middle is blank with
     probability {likelihood[winner]:.3f}, against {evidence:.3f} for all digits together, so the
-    observation multiplies its probability by {likelihood[winner] / evidence:.2f}, to
+    observation multiplies its probability by {likelihood[winner] / evidence:.1f}, to
     **{posterior[winner]:.3f}** (@fig:bayes). Counting the share of {winner}s among the
     {blank_middle.sum()} training images with a blank middle gives the same {counted:.3f}, as it
     must: Bayes' rule is an identity. Whether it *generalises* is another question: among the
@@ -396,9 +399,7 @@ with plots.style():
     figure, axis = plt.subplots(figsize=(6.4, 3.0))
     axis.plot(distances, excess, marker="o")
     axis.axvline(side, color=plots.MUTED, linestyle=":")
-    axis.text(
-        side - 0.2, axis.get_ylim()[1], "one row back", ha="right", va="top", color=plots.MUTED
-    )
+    axis.text(side + 0.2, 0.1, "one row back", color=plots.MUTED)
     axis.set(xlabel="distance d (pixels)", ylabel="information (nats)", ylim=(0, None))
 book.figure(
     figure,
@@ -407,20 +408,21 @@ book.figure(
     "of that one is "
     "known: $I(x_i; x_{i-d} \\mid x_{i-1})$, summed over the image. The Markov assumption says "
     "0.",
-    alt="The curve falls from distance 2, then rises to a sharp peak around the width of the "
-    "image.",
+    alt="The curve is high at the shortest distances, falls, and rises to a sharp peak around "
+    "the width of the image.",
 )
 
 # %% tags=["hide"]
 peak = int(distances[excess[3:].argmax() + 3])
 if abs(peak - side) > 1:
     raise ValueError(f"Expected the peak one row back. Received: a peak at distance {peak}")
+where = "" if peak == distances[excess.argmax()] else "Beyond the nearest neighbours, "
 bias = (num_pixels - side) / len(chosen)
 book.say(f"""
     @fig:markov shows that it is false, and where. Counting noise alone would give about
     {bias:.2f} nats (each pixel adds at most about one divided by the number of images); the
-    measured values go up to {excess.max():.1f}. Beyond the nearest neighbours the curve has its
-    highest point at distance {peak}, where the rows are {side} pixels wide: in an order that runs
+    measured values go up to {excess.max():.1f}. {where}{"the" if where else "The"} curve is
+    highest at distance {peak}, where the rows are {side} pixels wide: in an order that runs
     along rows, the pixel *above* is {side} places back and the one to the right of that
     {side - 1}. A chain that looks back one pixel sees neither. An assumption of independence is a
     choice of what to forget, and a good model forgets what matters least.
@@ -559,12 +561,12 @@ scores = {k: log_probs(model, data.test.x) for k, model in models.items()}
 gains = scores[1] - scores[0]
 gain, gain_error = gains.mean(), gains.std(ddof=1) / np.sqrt(len(gains))
 apart = np.hypot(*(scores[k].std(ddof=1) / np.sqrt(len(gains)) for k in (0, 1)))
-mantissa, _, exponent = f"{np.exp(gain):.2e}".partition("e+")
-factor = f"{np.exp(gain):.2f}" if gain < 9 else f"${mantissa} \\cdot 10^{{{int(exponent)}}}$"
+mantissa, _, exponent = f"{np.exp(gain):.1e}".partition("e+")
+factor = f"{np.exp(gain):.1f}" if gain < 9 else f"${mantissa} \\cdot 10^{{{int(exponent)}}}$"
 book.say(f"""
     Order 1 gains {gain:.2f} nats per image over order 0. Since $\\log p_1(x) - \\log p_0(x)$ is
     the logarithm of a ratio, the Markov chain gives a test image, in the geometric mean,
-    $e^{{{gain:.2f}}}$ = {factor} times the probability that the independent model gives
+    $e^{{{gain:.2f}}}$ ≈ {factor} times the probability that the independent model gives
     it. Small differences per pixel multiply: this is only {gain / num_pixels:.3f} nats per pixel.
 
     To judge whether a difference is more than chance, take it image by image. Its standard error
@@ -626,9 +628,10 @@ book.table(
         for k in orders
     ],
     ["order", "free numbers", "train, α = 1", "test, α = 1", "train, α = 0", "impossible, α = 0"],
-    f"Mean NLL in nats on {data_name}; ± is one standard error. *Impossible*: test images that "
-    "plain counting "
-    "gives probability 0. Bold: the order with the lowest NLL on the validation images.",
+    f"Mean NLL in nats on {data_name}; ± is one standard error; *train* is the mean over "
+    f"{len(train_rows):,} of the {len(data.train.x):,} training images. *Impossible*: test images "
+    "that plain counting gives probability 0. Bold: the order with the lowest NLL on the "
+    "validation images.",
     name="order-curve",
 )
 
@@ -778,13 +781,17 @@ book.table(
     "model.",
     name="neighbours",
 )
+if mended[1] > 0.005:
+    above = "more than the neighbour above, which it does not"
+else:
+    above = "and does nothing for the neighbour above, which it does not"
 book.say(f"""
     The independent model knows how often each pixel is inked, and no more. It draws noise in the
     shape of the mean image (@fig:samples): each pixel is right on average, but whether it is
     inked is decided without looking at its neighbours, and so neighbours agree too rarely
-    (@table:neighbours). Order 1 mends the neighbour at the side, which it sees, more than the
-    neighbour above, which it does not. Higher orders fit pieces of strokes together over the
-    distance that they look back, and no further.
+    (@table:neighbours). Order 1 mends the neighbour at the side, which it sees, {above}.
+    These shares are a crude statistic: what higher orders gain shows in the NLL and in longer
+    strokes, and not necessarily here.
 
     High orders fail in another way. At order {last}, {100 * lost_samples[last]:.1f} % of the
     pixels of its own samples were drawn from a row that says exactly one half, a context about
@@ -1110,15 +1117,16 @@ book.say(f"""
 """)
 
 # %% [markdown]
-# The law of large numbers is at work: $-\log p(x)$ is a sum over many variables, so it
-# concentrates around its expectation $-\mathbb{E} \log p(x)$, the entropy when $x$ is drawn from
-# the model. Images behave likewise. The mode of the Markov chain, and the blank image under the
+# The law of large numbers is at work: $-\log p(x)$ is a sum over many independent tosses, so it
+# concentrates around its expectation $-\mathbb{E} \log p(x)$, the entropy. Images behave so only
+# roughly: their pixels depend on each other, and the spread in @fig:densities is wide. The mode
+# of the Markov chain, and the blank image under the
 # model of photographs, play the part of "all heads": each is more probable than nearly all that
 # is seen or drawn, and unlike it, because images of its kind are so few.
 #
 # ## What helps
 #
-# Three remedies have been proposed; all replace $\log p(x)$ by another score.
+# Two remedies, the second in two forms; all replace $\log p(x)$ by another score.
 #
 # 1. **Typicality** (Nalisnick et al. 2019): images are normal if their log-density is *close to
 #    the usual one*: score $-\lvert \log p(x) - \overline{\log p} \rvert$, with the mean over
@@ -1175,7 +1183,8 @@ pairs = list(dict.fromkeys(key[:2] for key in areas))
 rows = []
 for task, name in pairs:
     values = [areas[task, name, s] for s in score_names]
-    shown = [f"**{v:.3f}**" if v == max(values) else f"{v:.3f}" for v in values]
+    shown = [f"{v:.3f}" for v in values]
+    shown = [f"**{v}**" if v == max(shown) else v for v in shown]
     rows.append([task, name, *shown])
 book.table(
     rows,
@@ -1218,8 +1227,8 @@ book.figure(
 # %% tags=["hide"]
 means = {s: np.mean([areas[task, name, s] for task, name in pairs]) for s in score_names}
 lowest = {s: min(pairs, key=lambda pair, s=s: areas[*pair, s]) for s in score_names}
-top = {pair: max(areas[*pair, s] for s in score_names) for pair in pairs}
-wins = {s: sum(areas[*pair, s] == top[pair] for pair in pairs) for s in score_names}
+top = {pair: max(round(areas[*pair, s], 3) for s in score_names) for pair in pairs}
+wins = {s: sum(round(areas[*pair, s], 3) == top[pair] for pair in pairs) for s in score_names}
 summary = "\n".join(
     f"- **{s}**: mean AUC {means[s]:.3f}, best (or tied) in {wins[s]} of {len(pairs)} rows; "
     "worst on "

@@ -22,10 +22,14 @@ _HOMES = {
     "LatentVariableModel": "genkeras.models",
 }
 
+_ROOMS = ("book", "datasets", "divergences", "evaluation", "likelihoods", "plots", "recipes")
+
 __all__ = [*_HOMES, "load_model"]
 
 
 def __getattr__(name):
+    if name in _ROOMS:
+        return importlib.import_module(f"genkeras.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'genkeras' has no attribute {name!r}")
     value = getattr(importlib.import_module(_HOMES[name]), name)

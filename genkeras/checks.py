@@ -37,8 +37,11 @@ def numeric_array(name, value):
     except ValueError as error:
         raise ValueError(f"Expected {name} to be an array. Received: {error}") from error
     if array.dtype.kind not in "biuf" and array.dtype.name != "bfloat16":
+        hint = (
+            "; of a split of a genkeras data set pass its `.x`" if hasattr(value, "labels") else ""
+        )
         raise ValueError(
-            f"Expected {name} to hold real numbers. Received: {name} with dtype={array.dtype}"
+            f"Expected {name} to hold real numbers. Received: {name} with dtype={array.dtype}{hint}"
         )
     return array
 
@@ -49,12 +52,18 @@ def event_batch(name, value, event_shape, likelihood=None):
     if array.ndim != len(event_shape) + 1 or array.shape[1:] != tuple(event_shape):
         raise ValueError(
             f"Expected {name} of shape {batch_shape(event_shape)}. "
-            f"Received: {name} of shape {array.shape}"
+            f"Received: {name} of shape {array.shape}" + _flat_hint(array, event_shape)
         )
     if array.shape[0] == 0:
         raise ValueError(f"Expected {name} with at least one row. Received: shape {array.shape}")
     values_in_support(name, array, likelihood)
     return array
+
+
+def _flat_hint(array, event_shape):
+    """What to do with images when the model wants rows."""
+    flat = len(event_shape) == 1 and array.ndim > 2 and math.prod(array.shape[1:]) == event_shape[0]
+    return "; x.reshape(len(x), -1) makes rows of images" if flat else ""
 
 
 def values_in_support(name, array, likelihood=None):

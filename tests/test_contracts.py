@@ -511,3 +511,44 @@ def test_kinds_of_arrays(kind):
     model.fit(given, batch_size=ROWS, verbose=0)
     reference.fit(x, batch_size=ROWS, verbose=0)
     assert_all_close(weights_of(model), weights_of(reference), rtol=1e-6)
+
+
+@pytest.mark.parametrize("option", ["loss", "metrics", "weighted_metrics"])
+def test_compile_refuses_what_compares_outputs_with_targets(option):
+    with pytest.raises(ValueError, match=f"Expected no {option}: .* Received: {option}="):
+        NADE(4, 3).compile("adam", **{option: ["mse"]})
+
+
+def test_validation_rows_may_be_a_list():
+    x = np.eye(4, dtype="float32")
+    model = NADE(4, 3, seed=0)
+    model.compile("sgd")
+    history = model.fit(x, validation_data=x.tolist(), epochs=1, verbose=0).history
+    assert history["val_loss"][0] == pytest.approx(-float(np.mean(model.log_prob(x))), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"activation": keras.activations.relu}, "Expected activation to be the name of a Keras"),
+        ({"likelihood": "bernoulli"}, r"Expected likelihood to be an instance .*='bernoulli'"),
+        ({"ordering": [[1], [1, 2]]}, "Expected ordering to be an array"),
+    ],
+)
+def test_arguments_of_a_wrong_kind_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        NADE(4, 3, **options)
+
+
+def test_a_loaded_model_goes_on_with_its_optimizer(tmp_path):
+    x = np.eye(4, dtype="float32")
+    model = NADE(4, 3, seed=0)
+    model.compile("adam")
+    model.fit(x, epochs=2, batch_size=2, shuffle=False, verbose=0)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    saved_state = [variable.numpy() for variable in model.optimizer.variables]
+    loaded_state = [variable.numpy() for variable in loaded.optimizer.variables]
+    assert int(loaded.optimizer.iterations) == 4
+    for one, other in zip(saved_state, loaded_state, strict=True):
+        np.testing.assert_array_equal(one, other)

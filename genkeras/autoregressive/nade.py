@@ -33,7 +33,7 @@ class NADE(SequentialModel):
             `MixtureOfGaussians(K)` makes it RNADE.
         ordering: "natural" if None, "reversed", "column-major", "zig-zag", "spiral", "random", or
             any permutation of 0..D-1; the names of image orders need D to be a square.
-        activation: name of an element-wise Keras activation.
+        activation: name of a Keras activation; it must work element by element (not "softmax").
         dropout: share of hidden units switched off in training; each example loses the same units
             for all its variables.
         num_labels: number of class labels y for p(x | y), or None. A label shifts the hidden
@@ -58,8 +58,13 @@ class NADE(SequentialModel):
         )
         self.hidden_units = checks.positive_int("hidden_units", hidden_units)
         self.ordering = orderings.resolve(ordering, self.num_features, seed)
-        self.activation = activation
+        if not isinstance(activation, str):
+            raise ValueError(
+                "Expected activation to be the name of a Keras activation, such as 'relu'. "
+                f"Received: activation={activation!r}"
+            )
         keras.activations.get(activation)
+        self.activation = activation
         self.dropout = checks.real("dropout", dropout, below=1)
 
     @property

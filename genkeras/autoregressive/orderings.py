@@ -8,6 +8,8 @@ import math
 
 import numpy as np
 
+from genkeras import checks
+
 
 def natural(num_features):
     """0, 1, 2, ...: row by row for an image."""
@@ -70,7 +72,7 @@ def resolve(ordering, num_features, seed=None):
             return random_order(num_features, seed).tolist()
         permutation(ordering, num_features)
         return ordering
-    array = np.asarray(ordering)
+    array = checks.numeric_array("ordering", ordering)
     if array.shape != (num_features,) or not np.array_equal(
         np.sort(array), np.arange(num_features)
     ):

@@ -12,6 +12,15 @@ CHAPTERS = "<!-- chapters -->"
 SCOREBOARD = "<!-- scoreboard -->"
 BENCHMARK = re.compile(r"<!-- benchmark (\w+) (\w+) -->")
 
+_BENCHMARK_HEADS = {
+    "scan_ms": "scan (ms)",
+    "graph_cumsum_ratio": "cumulative sum, graph ÷ scan",
+    "eager_cumsum_ratio": "cumulative sum, eager ÷ scan",
+    "scan_mib": "scan (MiB)",
+    "cumsum_mib": "cumulative sum (MiB)",
+    "loop_s": "loop (s)",
+    "per_pixel_ratio": "density per variable ÷ loop",
+}
 _HIGHER_IS_BETTER = ("log-likelihood", "log_likelihood", "accuracy", "bleu", "modes", "auc")
 _STATUS = {
     "V": "read in the source",
@@ -109,7 +118,7 @@ def benchmark(path, name):
         name: which of its tables.
     """
     rows = json.loads(path.read_text(encoding="utf-8"))[name]
-    heads = [head.replace("_", " ") for head in rows[0]]
+    heads = [_BENCHMARK_HEADS.get(head, head) for head in rows[0]]
     cells = [[f"{value:,}" for value in row.values()] for row in rows]
     table = _table(heads, cells, right=range(len(heads)))
     return f'<div class="gk-wide" markdown="1">\n\n{table}\n\n</div>'

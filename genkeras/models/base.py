@@ -49,6 +49,29 @@ class GenerativeModel(keras.Model):
         kwargs.setdefault("autocast", False)  # `autocast=False` of the model does not see to it.
         return super().add_weight(*args, **kwargs)
 
+    def compile(self, optimizer="rmsprop", **kwargs):
+        """Gives the model its optimiser; its loss is its own.
+
+        Args:
+            optimizer: a Keras optimiser, name or config.
+            **kwargs: further options of `keras.Model.compile`, such as `jit_compile`.
+
+        Raises:
+            ValueError: a loss or metrics, which compare outputs with targets there are none of.
+        """
+        for name in ("loss", "loss_weights", "metrics", "weighted_metrics"):
+            if kwargs.get(name) is not None:
+                raise ValueError(
+                    f"Expected no {name}: the model's loss is its own, and there are no targets. "
+                    f"Received: {name}={kwargs[name]!r}"
+                )
+        super().compile(optimizer=optimizer, **kwargs)
+
+    def compile_from_config(self, config):
+        # Keras leaves a model whose `compile` is overridden uncompiled, and its optimiser empty.
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)
+
     def fit(self, x=None, y=None, *args, sample_weight=None, validation_data=None, **kwargs):
         """Trains as `keras.Model.fit` does, after checking all data.
 
@@ -62,14 +85,14 @@ class GenerativeModel(keras.Model):
         Raises:
             ValueError: data of a wrong shape or type, not finite, outside the support, or empty.
         """
+        if kwargs.get("class_weight") is not None:
+            raise ValueError("Expected sample_weight for classes. Received: class_weight")
         x, y, sample_weight = self._checked_data(x, y, sample_weight)
         if validation_data is not None:
-            if isinstance(validation_data, tuple | list):
-                validation_data = self._checked_data(*validation_data)
-            elif isinstance(validation_data, np.ndarray | dict):
-                validation_data = self._checked_data(validation_data)
-            else:
-                self._checked_data(validation_data)
+            parts = validation_data if isinstance(validation_data, tuple) else (validation_data,)
+            checked = self._checked_data(*parts)
+            is_dataset = isinstance(checked[0], tf.data.Dataset | keras.utils.PyDataset)
+            validation_data = checked[0] if is_dataset else checked
         if isinstance(x, tf.data.Dataset):
             kwargs.setdefault("shuffle", False)  # Keras cannot, and would warn that it does not
         return super().fit(

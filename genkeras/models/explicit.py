@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from genkeras import checks
+from genkeras.likelihoods import Likelihood
 from genkeras.models.base import GenerativeModel
 from genkeras.training import mean_loss, stateless_seed
 
@@ -30,6 +31,11 @@ class ExplicitModel(GenerativeModel):
         super().__init__(num_labels=num_labels, seed=seed, **kwargs)
         if isinstance(likelihood, dict):
             likelihood = keras.saving.deserialize_keras_object(likelihood)
+        if not isinstance(likelihood, Likelihood):
+            raise ValueError(
+                "Expected likelihood to be an instance from genkeras.likelihoods, such as "
+                f"Bernoulli(). Received: likelihood={likelihood!r}"
+            )
         self.likelihood = likelihood
 
     @property

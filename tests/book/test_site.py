@@ -236,5 +236,5 @@ def test_a_benchmark_becomes_a_table(hooks, tmp_path):
     rows = [{"features": 784, "scan_ms": 44.5}, {"features": 3072, "scan_ms": 181.25}]
     (tmp_path / "nade.json").write_text(json.dumps({"training_step": rows, "cpu_cores": 2}))
     text = hooks.benchmark(tmp_path / "nade.json", "training_step")
-    assert "| features | scan ms |" in text
+    assert "| features | scan (ms) |" in text
     assert "| 3,072 | 181.25 |" in text
