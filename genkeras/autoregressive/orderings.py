@@ -85,18 +85,18 @@ def resolve(ordering, num_features, seed=None):
 
 def permutation(ordering, num_features):
     """The permutation behind what `resolve` returned: `(num_features,)` int."""
-    if ordering in _VECTOR_ORDERS if isinstance(ordering, str) else False:
+    if not isinstance(ordering, str):
+        return np.asarray(ordering)
+    if ordering in _VECTOR_ORDERS:
         return _VECTOR_ORDERS[ordering](num_features)
-    if isinstance(ordering, str):
-        side = math.isqrt(num_features)
-        if side * side != num_features:
-            raise ValueError(
-                f"Expected a square number of variables for ordering={ordering!r}; for other "
-                "images pass the permutation from genkeras.autoregressive.orderings. "
-                f"Received: num_features={num_features}"
-            )
-        return _IMAGE_ORDERS[ordering](side, side)
-    return np.asarray(ordering)
+    side = math.isqrt(num_features)
+    if side * side != num_features:
+        raise ValueError(
+            f"Expected a square number of variables for ordering={ordering!r}; for other "
+            "images pass the permutation from genkeras.autoregressive.orderings. "
+            f"Received: num_features={num_features}"
+        )
+    return _IMAGE_ORDERS[ordering](side, side)
 
 
 def _positions(height, width):
