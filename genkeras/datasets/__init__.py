@@ -8,6 +8,8 @@ from genkeras.datasets._pixels import bernoulli_binarize, binarize, dequantize
 from genkeras.datasets._status import DatasetStatus, status
 from genkeras.datasets._store import MissingFileError
 from genkeras.datasets._tables import breast_cancer, diabetes, wine
+from genkeras.datasets._uci_binary import uci_binary
+from genkeras.datasets._uci_real import uci_real
 
 __all__ = [
     "Dataset",
@@ -26,5 +28,7 @@ __all__ = [
     "mnist",
     "photograph_patches",
     "status",
+    "uci_binary",
+    "uci_real",
     "wine",
 ]

@@ -7,6 +7,7 @@ import numpy as np
 
 from genkeras.datasets import _store
 from genkeras.datasets._dataset import Dataset, Split
+from genkeras.datasets._packed import read_packed
 from genkeras.datasets._store import StoredFile
 
 _ADDRESSES = (
@@ -167,23 +168,6 @@ def read_idx(path):
             f"Received: {len(content) - start}."
         )
     return np.frombuffer(content, "uint8", offset=start).reshape(shape)
-
-
-def read_packed(path):
-    """Reads an archive of binary splits, eight values to a byte.
-
-    Args:
-        path: Path of an `.npz` file with `n_features` and the packed `train`, `valid`, `test`.
-
-    Returns:
-        A dictionary from split to a uint8 array of shape `(n, n_features)`.
-    """
-    with np.load(path, allow_pickle=False) as archive:
-        count = int(archive["n_features"])
-        return {
-            split: np.unpackbits(archive[split], axis=1, count=count)
-            for split in ("train", "valid", "test")
-        }
 
 
 def read_amat(path):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from importlib.util import find_spec
 
-from genkeras.datasets import _mnist, _store
+from genkeras.datasets import _mnist, _store, _uci_binary, _uci_real
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,8 @@ def status():
     """Lists the data sets and where they are. Downloads and changes nothing.
 
     Returns:
-        A list of `DatasetStatus`, one per loader.
+        A list of `DatasetStatus`, one per loader; a loader of several tables is found when all
+        of them are.
     """
     embedded = [
         _packaged(name, ("sklearn",))
@@ -37,7 +38,14 @@ def status():
         _packaged(name, ("sklearn", "PIL"))
         for name in ("photograph_patches", "colour_photograph_patches")
     ]
-    return [*embedded, *photographs, _mnist_status(), _binarized_mnist_status()]
+    return [
+        *embedded,
+        *photographs,
+        _mnist_status(),
+        _binarized_mnist_status(),
+        _files_status("uci_binary", _uci_binary.ARCHIVES.values()),
+        _files_status("uci_real", _uci_real.FILES.values()),
+    ]
 
 
 def _packaged(name, modules):
@@ -77,6 +85,8 @@ def _files_status(name, files):
         return DatasetStatus(name, True, ", ".join(dict.fromkeys(places)), "")
     paths = ", ".join(file.path for file in missing)
     advice = f"put {paths} in {_store.cache_folder()}, or set GENKERAS_DATA to their folder."
-    return DatasetStatus(
-        name, False, "", f"{name}() downloads it on first use. Without a network: {advice}"
-    )
+    if all(file.urls for file in missing):
+        how = f"{name}() downloads it on first use. Without a network:"
+    else:
+        how = f"{name}() has no download:"
+    return DatasetStatus(name, False, "", f"{how} {advice}")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from genkeras.datasets import MissingFileError, _mnist, _store, binarized_mnist, mnist
+from genkeras.datasets._packed import read_packed
 from genkeras.datasets._store import StoredFile
 
 
@@ -180,7 +181,7 @@ def test_read_packed_drops_the_padding_and_takes_the_high_bit_first(tmp_path):
     path = tmp_path / "packed.npz"
     row = np.array([[0b10110000, 0b01000000]], "uint8")
     np.savez(path, n_features=10, train=row, valid=row[:0], test=row)
-    read = _mnist.read_packed(path)
+    read = read_packed(path)
     np.testing.assert_array_equal(read["train"], [[1, 0, 1, 1, 0, 0, 0, 0, 0, 1]])
     assert read["valid"].shape == (0, 10)
 

@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from genkeras.datasets import _mnist, _status, _store, status
+from genkeras.datasets import _mnist, _status, _store, _uci_binary, _uci_real, status
 from genkeras.datasets._store import StoredFile
 
 CONTENT = b"content"
@@ -44,6 +44,8 @@ def test_every_loader_is_listed(folder):
         "colour_photograph_patches",
         "mnist",
         "binarized_mnist",
+        "uci_binary",
+        "uci_real",
     }
 
 
@@ -86,6 +88,28 @@ def test_binarized_mnist_counts_in_either_form(folder, monkeypatch, present):
     assert not entry("binarized_mnist").found
     (folder / present).write_bytes(CONTENT)
     assert entry("binarized_mnist").found
+
+
+@pytest.mark.parametrize(
+    ("name", "module", "table"),
+    [("uci_binary", _uci_binary, "ARCHIVES"), ("uci_real", _uci_real, "FILES")],
+)
+def test_tables_without_an_address_count_when_all_are_there(
+    folder, tmp_path, monkeypatch, name, module, table
+):
+    sha256 = hashlib.sha256(CONTENT).hexdigest()
+    files = {key: StoredFile(f"tables/{key}", sha256) for key in ("a", "b")}
+    monkeypatch.setattr(module, table, files)
+    (folder / "tables").mkdir()
+    (folder / "tables" / "a").write_bytes(CONTENT)
+    item = entry(name)
+    assert (item.found, item.where) == (False, "")
+    cache = tmp_path / "keras" / "datasets" / "genkeras"
+    assert item.advice == (
+        f"{name}() has no download: put tables/b in {cache}, or set GENKERAS_DATA to their folder."
+    )
+    (folder / "tables" / "b").write_bytes(CONTENT)
+    assert entry(name) == _status.DatasetStatus(name, True, str(folder / "tables"), "")
 
 
 def test_a_missing_package_is_named(folder, monkeypatch):
