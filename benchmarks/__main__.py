@@ -1,4 +1,4 @@
-"""Runs the benchmarks of NADE, prints them and writes what the page on speed shows."""
+"""Runs the benchmarks, prints them and writes what the page on speed shows."""
 
 import argparse
 import json
@@ -9,14 +9,29 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
 def main():
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}")
+    parser.add_argument("--features", type=int, nargs="+", default=[64, 256, 784, 3072])
+    site = pathlib.Path(__file__).parents[1] / "site" / "benchmarks"
+    parser.add_argument("--output", type=pathlib.Path, default=site, help="folder of the JSON")
+    arguments = parser.parse_args()
+    unknown = set(arguments.names) - set(BENCHMARKS)
+    if unknown:
+        parser.error(f"Expected names out of {list(BENCHMARKS)}. Received: {sorted(unknown)}")
+    for name in arguments.names or BENCHMARKS:
+        content = BENCHMARKS[name](arguments)
+        for title, table in content.items():
+            if isinstance(table, list):
+                show(title, table)
+        arguments.output.mkdir(parents=True, exist_ok=True)
+        path = arguments.output / f"{name}.json"
+        path.write_text(json.dumps(content, indent=2) + "\n")
+
+
+def nade(arguments):
     from benchmarks import nade
 
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--features", type=int, nargs="+", default=[64, 256, 784, 3072])
-    default = pathlib.Path(__file__).parents[1] / "site" / "benchmarks" / "nade.json"
-    parser.add_argument("--output", type=pathlib.Path, default=default)
-    arguments = parser.parse_args()
-    content = {
+    return {
         "hidden_units": nade.HIDDEN_UNITS,
         "batch_size": nade.BATCH_SIZE,
         "cpu_cores": os.cpu_count(),
@@ -24,14 +39,29 @@ def main():
         "peak_memory": nade.peak_memory(arguments.features),
         "sampling": nade.sampling(arguments.features),
     }
-    for name in ("training_step", "peak_memory", "sampling"):
-        print(f"\n{name.replace('_', ' ')}")
-        print("  ".join(f"{column:>18}" for column in content[name][0]))
-        for row in content[name]:
-            print("  ".join(f"{value:>18}" for value in row.values()))
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    arguments.output.write_text(json.dumps(content, indent=2) + "\n")
 
+
+def orderless_nade(arguments):
+    from benchmarks import orderless_nade
+
+    return {
+        "hidden_units": orderless_nade.HIDDEN_UNITS,
+        "features": orderless_nade.NUM_FEATURES,
+        "batch_size": orderless_nade.BATCH_SIZE,
+        "cpu_cores": os.cpu_count(),
+        "ensembles": orderless_nade.ensembles(),
+    }
+
+
+def show(title, table):
+    """Prints one table."""
+    print(f"\n{title.replace('_', ' ')}")
+    print("  ".join(f"{column:>20}" for column in table[0]))
+    for row in table:
+        print("  ".join(f"{value:>20}" for value in row.values()))
+
+
+BENCHMARKS = {"nade": nade, "orderless_nade": orderless_nade}
 
 if __name__ == "__main__":
     main()

@@ -95,7 +95,7 @@ def training_steps(feature_counts):
     return rows
 
 
-def _peak_mib():
+def peak_mib():
     """Peak memory of this process; `ru_maxrss` would include that of the parent before it."""
     status = pathlib.Path("/proc/self/status").read_text()
     return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024
@@ -103,11 +103,11 @@ def _peak_mib():
 
 def _child_memory(outputs, num_features, batch_size, queue):
     training_step(outputs, num_features, 1)()
-    before = _peak_mib()
+    before = peak_mib()
     step = training_step(outputs, num_features, batch_size)
     step()
     step()
-    queue.put(_peak_mib() - before)
+    queue.put(peak_mib() - before)
 
 
 def peak_memory(feature_counts, batch_sizes=(100, 400)):

@@ -16,6 +16,7 @@ _HOMES = {
     "StandardNormal": "genkeras.likelihoods",
     "FVSBN": "genkeras.autoregressive",
     "NADE": "genkeras.autoregressive",
+    "OrderlessNADE": "genkeras.autoregressive",
     "TabularAutoregressive": "genkeras.autoregressive",
     "ExplicitModel": "genkeras.models",
     "ImplicitModel": "genkeras.models",

@@ -30,6 +30,19 @@ def real(name, value, minimum=0.0, below=math.inf):
     return float(value)
 
 
+def activation_name(name, value):
+    """`value`, if it is the name of a Keras activation."""
+    import keras
+
+    if not isinstance(value, str):
+        raise ValueError(
+            f"Expected {name} to be the name of a Keras activation, such as 'relu'. "
+            f"Received: {name}={value!r}"
+        )
+    keras.activations.get(value)
+    return value
+
+
 def numeric_array(name, value):
     """`value` as a NumPy array of real numbers."""
     try:

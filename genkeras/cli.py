@@ -44,14 +44,14 @@ def _parser():
 
     command("doctor", _doctor, "Show versions, devices and which data sets are here.")
     one = command("chapter", _chapter, "Run one chapter and make its page.")
-    one.add_argument("number", type=int, metavar="N")
+    one.add_argument("label", metavar="N", help="a chapter's number, or an appendix's letter")
     several = command("chapters", _chapters, "List the chapters.")
     several.add_argument("--check", action="store_true", help="check the form of each script")
     command("book", _book, "Run every chapter and build the book under build/book.")
     pages = command("publish", _publish, "Run chapters with the full profile, write site/.")
-    pages.add_argument("numbers", type=int, nargs="*", metavar="N")
+    pages.add_argument("labels", nargs="*", metavar="N")
     command("recipes", _recipes, "List the recipes.")
-    recipe = command("recipe", _recipe, "Run one recipe and record its result.")
+    recipe = command("recipe", _recipe, "Run a recipe, or every one of a table, and record it.")
     recipe.add_argument("name", metavar="NAME")
     recipe.add_argument("--directory", type=Path, help="where checkpoints go")
     recipe.add_argument(
@@ -75,7 +75,7 @@ def _doctor(options):
 def _chapter(options):
     from genkeras.book import building
 
-    print(f"wrote {_relative(building.chapter(_root(), options.number))}")
+    print(f"wrote {_relative(building.chapter(_root(), options.label))}")
 
 
 def _chapters(options):
@@ -96,7 +96,7 @@ def _book(options):
 def _publish(options):
     from genkeras.book import building
 
-    for page in building.publish(_root(), options.numbers):
+    for page in building.publish(_root(), options.labels):
         print(f"wrote {_relative(page)}")
 
 
@@ -110,18 +110,28 @@ def _recipe(options):
     from genkeras import quiet, recipes
 
     quiet.import_tensorflow()
-    recipe = recipes.get(options.name)
-    directory = options.directory or _root() / "build" / "recipes" / options.name
-    if options.search:
-        for score in recipes.search(recipe, directory):
-            print(f"{score['validation']:.3f} {recipe.unit}  {score['settings']}")
-        return
+    for recipe in recipes.get(options.name):
+        home = options.directory or _root() / "build" / "recipes"
+        (_search if options.search else _reproduce)(recipe, home / recipe.name)
+
+
+def _search(recipe, directory):
+    from genkeras import recipes
+
+    for score in recipes.search(recipe, directory):
+        print(f"{recipe.name}: {score['validation']:.3f} {recipe.unit}  {score['settings']}")
+
+
+def _reproduce(recipe, directory):
+    from genkeras import recipes
+
     site = _root() / "site"
     result = recipes.run(recipe, directory, site)
     error, published = result["standard_error"], result["published"]["value"]
     print(
         f"{recipe.name}: {recipe.metric} {result['value']:.2f} +- {error:.2f} {recipe.unit}, "
-        f"published {published}; wrote {_relative(site / 'results' / options.name)}.json"
+        f"published {published}; wrote {_relative(site / 'results' / recipe.name)}.json",
+        flush=True,
     )
 
 

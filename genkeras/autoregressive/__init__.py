@@ -2,6 +2,7 @@
 
 from genkeras.autoregressive.fvsbn import FVSBN
 from genkeras.autoregressive.nade import NADE
+from genkeras.autoregressive.orderless_nade import OrderlessNADE
 from genkeras.autoregressive.tabular import TabularAutoregressive
 
-__all__ = ["FVSBN", "NADE", "TabularAutoregressive"]
+__all__ = ["FVSBN", "NADE", "OrderlessNADE", "TabularAutoregressive"]

@@ -20,22 +20,28 @@ class FVSBN(SequentialModel):
 
     Args:
         num_features: number of binary variables, D.
+        kernel_regularizer: a Keras regulariser of the weights or its config, or None; added to the
+            training loss, in nats per example. `keras.regularizers.L1(c / N)` with N training rows
+            is the prior exp(-c |w|) on every weight.
         seed: int or None.
 
     Note: only the D (D - 1) / 2 weights above the diagonal exist for the model; `kernel` is stored
         as a full matrix and masked where it is used.
     """
 
-    def __init__(self, num_features, likelihood=None, seed=None, **kwargs):
+    def __init__(self, num_features, likelihood=None, kernel_regularizer=None, seed=None, **kwargs):
         super().__init__(num_features, likelihood or Bernoulli(), seed=seed, **kwargs)
         if self.likelihood != Bernoulli():
             raise ValueError(f"Expected likelihood=Bernoulli(). Received: {self.likelihood!r}")
         if self.num_labels is not None:
             raise ValueError(f"Expected num_labels=None. Received: num_labels={self.num_labels}")
+        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
 
     def build(self, input_shape):
         shape = (self.num_features, self.num_features)
-        self.kernel = self.add_weight(name="kernel", shape=shape, initializer="zeros")
+        self.kernel = self.add_weight(
+            name="kernel", shape=shape, initializer="zeros", regularizer=self.kernel_regularizer
+        )
         self.bias = self.add_weight(name="bias", shape=shape[:1], initializer="zeros")
 
     def parameters(self, x, condition=None, training=False):
@@ -53,3 +59,7 @@ class FVSBN(SequentialModel):
     def _advance(self, logits, i, value):
         # Also touches logits of variables already drawn; nobody reads them again.
         return logits + value[:, tf.newaxis] * self.kernel[i]
+
+    def get_config(self):
+        regularizer = keras.regularizers.serialize(self.kernel_regularizer)
+        return {**super().get_config(), "kernel_regularizer": regularizer}

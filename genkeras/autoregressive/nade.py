@@ -58,13 +58,7 @@ class NADE(SequentialModel):
         )
         self.hidden_units = checks.positive_int("hidden_units", hidden_units)
         self.ordering = orderings.resolve(ordering, self.num_features, seed)
-        if not isinstance(activation, str):
-            raise ValueError(
-                "Expected activation to be the name of a Keras activation, such as 'relu'. "
-                f"Received: activation={activation!r}"
-            )
-        keras.activations.get(activation)
-        self.activation = activation
+        self.activation = checks.activation_name("activation", activation)
         self.dropout = checks.real("dropout", dropout, below=1)
 
     @property

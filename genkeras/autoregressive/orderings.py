@@ -5,6 +5,7 @@ Image orders take the height and width; row-major flat positions, as `reshape` g
 """
 
 import math
+import numbers
 
 import numpy as np
 
@@ -24,6 +25,12 @@ def reversed_order(num_features):
 def random_order(num_features, seed):
     """A random permutation, the same for the same int seed."""
     return np.random.default_rng(seed).permutation(num_features)
+
+
+def random_orders(num_features, count, seed):
+    """`(count, num_features)` random permutations; of one seed, fewer are the first of more."""
+    count, generator = checks.positive_int("count", count), np.random.default_rng(seed)
+    return np.array([generator.permutation(num_features) for _ in range(count)])
 
 
 def column_major(height, width):
@@ -81,6 +88,30 @@ def resolve(ordering, num_features, seed=None):
             f"Received: shape {array.shape}, values {array.reshape(-1)[:8].tolist()}..."
         )
     return array.astype(int).tolist()
+
+
+def resolve_several(orderings, num_features, seed=None):
+    """What a model of several orderings keeps: a list of what `resolve` returns, never empty.
+
+    Args:
+        orderings: one ordering as in `resolve`, or a list, tuple or array of them.
+        num_features: number of variables.
+        seed: int or None, as in `resolve`.
+
+    Raises:
+        ValueError: no ordering, or as `resolve`.
+    """
+    if orderings is None or isinstance(orderings, str):
+        return [resolve(orderings, num_features, seed)]
+    if isinstance(orderings, np.ndarray):
+        orderings = orderings.tolist()
+    if not isinstance(orderings, list | tuple) or len(orderings) == 0:
+        raise ValueError(
+            f"Expected orderings to be one ordering or a list of them. Received: {orderings!r}"
+        )
+    if all(isinstance(entry, numbers.Real) for entry in orderings):
+        return [resolve(orderings, num_features, seed)]
+    return [resolve(ordering, num_features, seed) for ordering in orderings]
 
 
 def permutation(ordering, num_features):

@@ -45,24 +45,28 @@ class SequentialModel(ExplicitModel):
     def _sample_block(self, seed, given, kept, condition):
         noise = self.likelihood.noise(given.shape, seed)  # (batch, D, 1 or 2)
         noise, given = (tf.gather(t, self.drawing_order, axis=1) for t in (noise, given))
-        values = self._compiled_loop(noise, given, tf.constant(kept[self.drawing_order]), condition)
+        kept = tf.constant(kept[np.newaxis, self.drawing_order])
+        steps = tf.range(self.num_features)
+        values = self._compiled_loop(steps, noise, given, kept, condition)
         return tf.gather(values, np.argsort(self.drawing_order), axis=1)
 
     @functools.cached_property
     def _compiled_loop(self):
         @tf.function(jit_compile=True)
-        def draw(noise, given, kept, condition):
+        def draw(steps, noise, given, kept, condition):
+            """`steps[k]` is what `_step` gets as i for the k-th variable drawn."""
             noise = tf.transpose(noise, (1, 0, 2))  # (D, batch, 1 or 2)
-            given = tf.transpose(given)  # (D, batch)
+            given, kept = tf.transpose(given), tf.transpose(kept)  # (D, batch), (D, batch or 1)
 
-            def step(i, state, values):
-                drawn = self.likelihood.sample_from_noise(self._step(state, i), noise[i])
-                value = tf.where(kept[i], given[i], drawn)  # (batch,)
-                return i + 1, self._advance(state, i, value), values.write(i, value)
+            def step(k, state, values):
+                i = steps[k]
+                drawn = self.likelihood.sample_from_noise(self._step(state, i), noise[k])
+                value = tf.where(kept[k], given[k], drawn)  # (batch,)
+                return k + 1, self._advance(state, i, value), values.write(k, value)
 
             values = tf.TensorArray(tf.float32, size=self.num_features)
             _, _, values = tf.while_loop(
-                lambda i, *_: i < self.num_features,
+                lambda k, *_: k < self.num_features,
                 step,
                 (0, self._start(given.shape[1], condition), values),
                 maximum_iterations=self.num_features,

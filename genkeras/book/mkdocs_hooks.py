@@ -20,6 +20,8 @@ _BENCHMARK_HEADS = {
     "cumsum_mib": "cumulative sum (MiB)",
     "loop_s": "loop (s)",
     "per_pixel_ratio": "density per variable ÷ loop",
+    "peak_mib": "peak memory (MiB)",
+    "forward_passes_ratio": "a pass per variable ÷ this",
 }
 _HIGHER_IS_BETTER = ("log-likelihood", "log_likelihood", "accuracy", "bleu", "modes", "auc")
 _STATUS = {
@@ -75,8 +77,9 @@ def tidy_api(text):
 
 
 def chapter_files(docs):
-    """The chapter pages of a site's source, in order."""
-    return sorted((Path(docs) / "chapters").glob("[0-9][0-9]_*.md"))
+    """The pages of a site's source that are chapters, then the appendices, in order."""
+    folder = Path(docs) / "chapters"
+    return [*sorted(folder.glob("[0-9][0-9]_*.md")), *sorted(folder.glob("[A-Z]_*.md"))]
 
 
 def chapter_list(docs):
@@ -199,6 +202,7 @@ def _details(result):
             for tried in result.get("search", [])
         )
         or None,
+        "Beside it": _settings(_rounded(result.get("beside"))),
         "Device": result.get("device"),
         "Time": _duration(result["seconds"]) if result.get("seconds") else None,
         "Versions": _versions(result.get("versions")),
@@ -215,6 +219,10 @@ def _details(result):
 
 def _settings(settings):
     return ", ".join(f"{name} {value}" for name, value in (settings or {}).items()) or None
+
+
+def _rounded(figures):
+    return {name.replace("_", " "): _number(value) for name, value in (figures or {}).items()}
 
 
 def _field(text, name):

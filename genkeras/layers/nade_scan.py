@@ -36,15 +36,16 @@ def nade_scan(x, initial, kernel, output_kernel, activation, hidden_scale=None):
     Returns:
         `(batch, D, P)` float32; entry i depends on x_1..x_{i-1} only.
     """
-    scales = [None] * len(_shards(x)) if hidden_scale is None else _shards(hidden_scale)
-    shards = [
-        _scan_one(x_shard, initial_shard, kernel, output_kernel, activation, scale)
-        for x_shard, initial_shard, scale in zip(_shards(x), _shards(initial), scales, strict=True)
+    pieces, starts = core_shards(x), core_shards(initial)
+    scales = [None] * len(pieces) if hidden_scale is None else core_shards(hidden_scale)
+    outputs = [
+        _scan_one(piece, start, kernel, output_kernel, activation, scale)
+        for piece, start, scale in zip(pieces, starts, scales, strict=True)
     ]
-    return tf.concat(shards, axis=0)
+    return tf.concat(outputs, axis=0)
 
 
-def _shards(tensor):
+def core_shards(tensor):
     """Cuts the batch so that a CPU runs one compiled loop per core; a GPU gets one piece."""
     if tf.config.list_logical_devices("GPU"):
         return [tensor]

@@ -146,15 +146,7 @@ class ExplicitModel(GenerativeModel):
                 f"Received: mask of shape {kept.shape} and dtype {kept.dtype}"
             )
         kept = kept.astype(bool)
-        in_order = kept.reshape(-1)[self.drawing_order]
-        if not np.all(in_order[: in_order.sum()]):
-            missing = int(np.argmin(in_order))
-            position = self.drawing_order[missing]
-            raise ValueError(
-                "Expected a mask whose kept variables come first in the model's order, the only "
-                f"ones it can condition on exactly. Received: a mask that keeps {in_order.sum()} "
-                f"variables but not number {missing} of the order (position {position})"
-            )
+        self._check_mask(kept)
         given = checks.numeric_array("conditioned_on", conditioned_on)
         if given.shape not in (shape, shape[1:]):
             raise ValueError(
@@ -164,6 +156,18 @@ class ExplicitModel(GenerativeModel):
         given = np.broadcast_to(given, shape)
         checks.values_in_support("conditioned_on", given[:, kept], self.likelihood)
         return np.where(kept, given, 0).astype("float32"), kept
+
+    def _check_mask(self, kept):
+        """Refuses a mask that the model's order cannot honour exactly."""
+        in_order = kept.reshape(-1)[self.drawing_order]
+        if not np.all(in_order[: in_order.sum()]):
+            missing = int(np.argmin(in_order))
+            position = self.drawing_order[missing]
+            raise ValueError(
+                "Expected a mask whose kept variables come first in the model's order, the only "
+                f"ones it can condition on exactly. Received: a mask that keeps {in_order.sum()} "
+                f"variables but not number {missing} of the order (position {position})"
+            )
 
     def get_config(self):
         return {

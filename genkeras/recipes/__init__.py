@@ -1,8 +1,9 @@
-"""Reproductions of published results: one file per result, one JSON of what came out.
+"""Reproductions of published results: one JSON of what came out for each.
 
 A recipe names the data and their protocol, the model, the schedule, the metric and the published
 figure. `run` trains it (resuming what a kill interrupted), scores the test set once and writes
 `NAME.json`; `search` scores settings on validation data, each once, and keeps what it measured.
+A module of this package holds one recipe, or the recipes of one table.
 """
 
 import importlib
@@ -10,21 +11,29 @@ import pkgutil
 
 from genkeras.recipes._recipe import Recipe, run, search
 
-__all__ = ["Recipe", "get", "names", "run", "search"]
+__all__ = ["Recipe", "get", "names", "run", "search", "tables"]
+
+
+def tables():
+    """Names of all modules of recipes, each with its recipes: a dictionary of tuples."""
+    modules = sorted(module.name for module in pkgutil.iter_modules(__path__))
+    homes = [name for name in modules if not name.startswith("_")]
+    return {name: importlib.import_module(f"genkeras.recipes.{name}").RECIPES for name in homes}
 
 
 def names():
     """Names of all recipes, sorted."""
-    modules = pkgutil.iter_modules(__path__)
-    return sorted(module.name for module in modules if not module.name.startswith("_"))
+    return sorted(recipe.name for recipes in tables().values() for recipe in recipes)
 
 
 def get(name):
-    """The recipe called `name`.
+    """The recipes called `name`: one, or all of a table, as a tuple.
 
     Raises:
-        ValueError: there is no such recipe.
+        ValueError: there is no such recipe or table.
     """
-    if name not in names():
-        raise ValueError(f"Expected a recipe out of {names()}. Received: {name!r}")
-    return importlib.import_module(f"genkeras.recipes.{name}").RECIPE
+    known = {recipe.name: (recipe,) for recipes in tables().values() for recipe in recipes}
+    known = {**tables(), **known}
+    if name not in known:
+        raise ValueError(f"Expected a recipe out of {sorted(known)}. Received: {name!r}")
+    return known[name]

@@ -4,10 +4,14 @@ import dataclasses
 import hashlib
 import importlib.metadata
 import json
+import math
 import os
 import pathlib
 import platform
+import statistics
 from collections.abc import Callable
+
+VALIDATION_EVERY = 5  # epochs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,16 +19,17 @@ class Recipe:
     """A result to reproduce.
 
     Attributes:
-        name: name of the recipe, of its module and of its JSON.
+        name: name of the recipe and of its JSON.
         dataset, split, protocol: the data and how they are used, in words.
         metric, unit: what is measured on the test set.
         published: `{"value", "source", "status"}` of the published figure.
         budget: what the run may cost, in words.
         settings: the chosen settings, with "epochs", "batch_size" and "seed" among them.
         candidates: settings for `search` to compare on validation data, as changes to `settings`.
-        load: `() -> Dataset`.
+        load: `() -> Dataset`, or a list of them, one for each fold.
         make_model: `(settings, dataset) -> compiled model`.
         score: `(model, x) -> (value, standard error)` of the metric.
+        beside: `(model, dataset) -> dictionary` of further figures to record, or None.
         draw: `(model, directory) -> None`, saves pictures of the trained model, or None.
         augment: `settings -> function`, what `epoch_batches` takes as `augment`, or None.
     """
@@ -42,6 +47,7 @@ class Recipe:
     load: Callable
     make_model: Callable
     score: Callable
+    beside: Callable | None = None
     draw: Callable | None = None
     augment: Callable | None = None
 
@@ -56,36 +62,55 @@ def run(recipe, directory, site, verbose=2):
         verbose: as in `fit`.
 
     Returns:
-        The result, a dictionary.
+        The result, a dictionary. Over folds, its figures are means, and the standard error is
+        that of the mean over the folds.
     """
-    dataset = recipe.load()
     run_directory = pathlib.Path(directory) / _key(recipe.settings)
-    model, history = _train(recipe, recipe.settings, dataset, run_directory, verbose)
-    value, standard_error = recipe.score(model, dataset.test.x)
-    validation, _ = recipe.score(model, dataset.valid.x)
+    folds = []
+    for fold, dataset in enumerate(_folds(recipe)):
+        place = _fold_directory(run_directory, fold)
+        model, history = _train(recipe, recipe.settings, dataset, place, verbose)
+        value, standard_error = recipe.score(model, dataset.test.x)
+        folds.append(
+            {
+                "value": value,
+                "standard_error": standard_error,
+                "validation": history[-1]["val_loss"],
+                "train_loss": history[-1]["loss"],
+                "seconds": sum(logs["seconds"] for logs in history),
+                "beside": recipe.beside(model, dataset) if recipe.beside else {},
+            }
+        )
+        if verbose and len(folds) > 1:
+            print(f"{recipe.name}: fold {fold}: {value:.3f} {recipe.unit}", flush=True)
     result = {
         "recipe": recipe.name,
         "dataset": recipe.dataset,
         "split": recipe.split,
         "protocol": recipe.protocol,
         "metric": recipe.metric,
-        "value": value,
+        "value": _mean(folds, "value"),
         "unit": recipe.unit,
-        "standard_error": standard_error,
+        "standard_error": _standard_error(folds),
         "published": recipe.published,
         "budget": recipe.budget,
         "seed": recipe.settings["seed"],
         "epochs": recipe.settings["epochs"],
         "parameters": model.count_params(),
         "device": device(),
-        "seconds": round(sum(logs["seconds"] for logs in history), 1),
+        "seconds": round(sum(fold["seconds"] for fold in folds), 1),
         "versions": versions(),
         "command": f"genkeras recipe {recipe.name}",
         "settings": recipe.settings,
-        "validation": validation,
-        "train_loss": history[-1]["loss"],
+        "validation": _mean(folds, "validation"),
+        "train_loss": _mean(folds, "train_loss"),
         "search": _searched(recipe, directory),
     }
+    if recipe.beside:
+        names = folds[0]["beside"]
+        result["beside"] = {name: _mean([f["beside"] for f in folds], name) for name in names}
+    if len(folds) > 1:
+        result["folds"] = [fold["value"] for fold in folds]
     if recipe.draw:
         recipe.draw(model, pathlib.Path(site) / "assets")
     write_json(pathlib.Path(site) / "results" / f"{recipe.name}.json", result)
@@ -96,29 +121,52 @@ def search(recipe, directory, verbose=2):
     """Scores every candidate on validation data; what was measured before is not run again.
 
     Args:
-        recipe: a `Recipe`.
+        recipe: a `Recipe`; of several folds the first serves.
         directory: where checkpoints and scores live.
         verbose: as in `fit`.
 
     Returns:
-        A list of `{"settings", "validation", "train_loss"}`, best first.
+        A list of `{"settings", "validation", "train_loss"}`, best first; "validation" is the exact
+        validation loss after the last epoch.
     """
-    dataset = recipe.load()
+    dataset = next(iter(_folds(recipe)))
     for candidate in recipe.candidates:
         settings = {**recipe.settings, **candidate}
         run_directory = pathlib.Path(directory) / _key(settings)
         score_file = run_directory / "validation.json"
         if score_file.exists():
             continue
-        model, history = _train(recipe, settings, dataset, run_directory, verbose)
+        place = _fold_directory(run_directory, 0)
+        _, history = _train(recipe, settings, dataset, place, verbose)
         score = {
             "settings": candidate,
-            "validation": recipe.score(model, dataset.valid.x)[0],
+            "validation": history[-1]["val_loss"],
             "train_loss": history[-1]["loss"],
         }
         write_json(score_file, score)
         print(f"{recipe.name}: {candidate} -> {score['validation']:.3f} {recipe.unit}", flush=True)
     return _searched(recipe, directory)
+
+
+def _folds(recipe):
+    loaded = recipe.load()
+    return loaded if isinstance(loaded, list) else [loaded]
+
+
+def _fold_directory(directory, fold):
+    # The first fold's is the directory itself, so that a search and a run share its training.
+    return directory / f"fold_{fold}" if fold else directory
+
+
+def _mean(rows, name):
+    return statistics.fmean(row[name] for row in rows)
+
+
+def _standard_error(folds):
+    """Of one fold, over its examples; of several, over the folds."""
+    if len(folds) == 1:
+        return folds[0]["standard_error"]
+    return statistics.stdev(fold["value"] for fold in folds) / math.sqrt(len(folds))
 
 
 def _train(recipe, settings, dataset, directory, verbose):
@@ -129,17 +177,18 @@ def _train(recipe, settings, dataset, directory, verbose):
 
     keras.utils.set_random_seed(settings["seed"])
     model = recipe.make_model(settings, dataset)
+    epochs = settings["epochs"]
     history = fit_resumable(
         model,
         dataset.train.x,
-        epochs=settings["epochs"],
+        epochs=epochs,
         batch_size=settings["batch_size"],
         seed=settings["seed"],
         directory=directory,
         augment=recipe.augment(settings) if recipe.augment else None,
         validation_data=dataset.valid.x,
         validation_batch_size=1000,
-        validation_freq=5,
+        validation_freq=[*range(VALIDATION_EVERY, epochs, VALIDATION_EVERY), epochs],
         verbose=verbose,
     )
     return model, history

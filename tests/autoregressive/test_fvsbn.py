@@ -73,6 +73,19 @@ def test_training_reaches_sklearns_nll(x, optimum):
     assert -1e-4 < excess < 0.01
 
 
+def test_a_regularizer_adds_its_penalty_in_training_only_and_is_saved(x, optimum):
+    kernel, bias, nll = optimum
+    model = FVSBN(x.shape[1], kernel_regularizer=keras.regularizers.L1(0.01))
+    model = FVSBN.from_config(model.get_config())
+    model.build((None, x.shape[1]))
+    model.kernel.assign(kernel)
+    model.bias.assign(bias)
+    model.compile("sgd")
+    penalised = float(model.compute_loss(x, y_pred=model(x)))
+    assert penalised == pytest.approx(nll + 0.01 * np.abs(kernel).sum(), rel=1e-5)
+    assert model.evaluate(x, verbose=0) == pytest.approx(nll, rel=1e-5)
+
+
 def test_other_likelihoods_and_labels_are_refused():
     with pytest.raises(ValueError, match=r"Expected likelihood=Bernoulli.*Received: Categorical"):
         FVSBN(3, likelihood=Categorical(3))

@@ -92,7 +92,7 @@ def test_the_number_of_shards_changes_nothing(shards, monkeypatch):
 def test_shards_follow_the_cores_and_hold_every_row_once(cores, monkeypatch):
     monkeypatch.setattr(scan_module.os, "cpu_count", lambda: cores)
     rows = tf.range(11)
-    shards = scan_module._shards(rows)
+    shards = scan_module.core_shards(rows)
     assert len(tf.config.list_logical_devices("CPU")) == 2  # which must not matter
     assert len(shards) == min(cores, scan_module.MAX_SHARDS)
     assert np.concatenate(shards).tolist() == rows.numpy().tolist()

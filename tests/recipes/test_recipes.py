@@ -1,5 +1,6 @@
-"""Recipes: every file is complete, a killed run ends at the same result, searches run once."""
+"""Recipes: each is complete, a killed run ends at the same result, searches run once."""
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -8,9 +9,12 @@ import subprocess
 import sys
 import textwrap
 
+import keras
+import numpy as np
 import pytest
 
-from genkeras import recipes
+from genkeras import FVSBN, recipes
+from genkeras.datasets import Split, binarized_digits
 
 RESULTS = pathlib.Path(__file__).parents[2] / "site" / "results"
 RESULT_KEYS = {
@@ -114,14 +118,76 @@ def test_a_search_scores_each_candidate_once(toy, tmp_path):
     assert again.stdout == ""
 
 
+@pytest.fixture
+def recipe_of_two_folds():
+    """A recipe whose "score" is the sum of the biases, which tells the folds apart."""
+
+    def load():
+        whole = binarized_digits()
+        halves = (whole.train.x[:300], 1 - whole.train.x[:300])
+        return [dataclasses.replace(whole, train=Split(x)) for x in halves]
+
+    def make_model(settings, dataset):
+        model = FVSBN(64, seed=0)
+        model.compile(keras.optimizers.SGD(settings["learning_rate"]))
+        return model
+
+    return recipes.Recipe(
+        name="two_folds",
+        dataset="digits",
+        split="two",
+        protocol="p",
+        metric="m",
+        unit="nats",
+        published={"value": 1.0, "source": "none", "status": "R"},
+        budget="seconds",
+        settings={"learning_rate": 0.1, "epochs": 1, "batch_size": 300, "seed": 1},
+        candidates=({}, {"learning_rate": 0.2}),
+        load=load,
+        make_model=make_model,
+        score=lambda model, x: (float(np.sum(model.bias)), 0.0),
+        beside=lambda model, dataset: {"rows": len(dataset.train), "on": dataset.train.x.mean()},
+    )
+
+
+def test_figures_of_folds_are_means_and_their_error_is_over_folds(recipe_of_two_folds, tmp_path):
+    result = recipes.run(recipe_of_two_folds, tmp_path / "work", tmp_path, verbose=0)
+    x = binarized_digits().train.x[:300]
+    # One step of SGD from zero: bias = rate * (mean of x - 1/2), summed over the 64 pixels.
+    expected = 0.1 * (x.mean(axis=0) - 0.5).sum()
+    assert result["folds"] == pytest.approx([expected, -expected], rel=1e-4)
+    assert result["value"] == pytest.approx(0, abs=1e-5)
+    assert result["standard_error"] == pytest.approx(abs(expected), rel=1e-4)
+    assert result["beside"] == pytest.approx({"rows": 300, "on": 0.5})
+    assert json.loads((tmp_path / "results" / "two_folds.json").read_text()) == result
+
+
+def test_a_search_over_folds_trains_the_first_only_and_a_run_goes_on_from_it(
+    recipe_of_two_folds, tmp_path
+):
+    scores = recipes.search(recipe_of_two_folds, tmp_path / "work", verbose=0)
+    assert [score["validation"] for score in scores] == sorted(s["validation"] for s in scores)
+    assert not list(tmp_path.rglob("fold_1"))
+    recipes.run(recipe_of_two_folds, tmp_path / "work", tmp_path, verbose=0)
+    assert len(list(tmp_path.rglob("fold_1"))) == 1
+    assert len(list((tmp_path / "work").iterdir())) == 2  # the run found the first candidate's
+
+
+def test_the_name_of_a_table_gives_all_its_recipes():
+    table = recipes.get("uci_binary")
+    assert {"fvsbn_adult", "nade_web"} <= {recipe.name for recipe in table}
+    assert len(table) == 14
+    assert set(recipes.names()) == {r.name for rows in recipes.tables().values() for r in rows}
+
+
 def test_unknown_recipe_names_the_known_ones():
     with pytest.raises(ValueError, match=r"Expected a recipe out of \[.*nade_binarized_mnist"):
         recipes.get("nothing")
 
 
 @pytest.mark.parametrize("name", recipes.names())
-def test_recipe_bears_the_name_of_its_file(name):
-    recipe = recipes.get(name)
+def test_recipe_is_complete(name):
+    (recipe,) = recipes.get(name)
     assert recipe.name == name
     assert {"epochs", "batch_size", "seed"} <= set(recipe.settings)
     assert {"value", "source", "status"} == set(recipe.published)
@@ -130,7 +196,7 @@ def test_recipe_bears_the_name_of_its_file(name):
 @pytest.mark.parametrize("path", sorted(RESULTS.glob("*.json")), ids=lambda path: path.stem)
 def test_committed_result_belongs_to_its_recipe(path):
     result = json.loads(path.read_text())
-    recipe = recipes.get(path.stem)
+    (recipe,) = recipes.get(path.stem)
     assert set(result) >= RESULT_KEYS
     assert result["recipe"] == path.stem
     assert result["settings"] == recipe.settings
