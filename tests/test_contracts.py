@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from genkeras import FVSBN, NADE, TabularAutoregressive
+from genkeras import FVSBN, NADE, OrderlessNADE, TabularAutoregressive
+from genkeras.autoregressive.orderings import random_orders
 from genkeras.likelihoods import Categorical, MixtureOfGaussians
 
 ROWS = 12
@@ -50,6 +51,19 @@ MODELS = {
     "nade with labels": (
         lambda **k: NADE(4, 4, ordering="random", num_labels=3, seed=0, **k),
         levels(4),
+    ),
+    "orderless nade": (lambda **k: OrderlessNADE(5, 4, seed=0, **k), levels(5)),
+    "orderless nade of two layers": (
+        lambda **k: OrderlessNADE(5, 4, 2, orderings=random_orders(5, 3, seed=1), seed=0, **k),
+        levels(5),
+    ),
+    "orderless nade with labels": (
+        lambda **k: OrderlessNADE(4, 4, orderings="random", num_labels=3, seed=0, **k),
+        levels(4),
+    ),
+    "orderless mixture nade": (
+        lambda **k: OrderlessNADE(3, 4, likelihood=MixtureOfGaussians(2), seed=0, **k),
+        reals(3),
     ),
 }
 LABELS = np.arange(ROWS) % 3
@@ -266,6 +280,41 @@ def test_two_replicas_take_the_step_of_one_device(plain_step, two_replicas, name
     history = model.fit(data_of(name), batch_size=ROWS, verbose=0).history
     assert history["loss"][0] == pytest.approx(loss, rel=1e-5)
     assert_all_close(weights_of(model), weights, rtol=1e-4, atol=1e-5)
+
+
+def test_two_replicas_take_the_step_of_one_device_on_the_same_known_variables(
+    two_replicas, monkeypatch
+):
+    known = np.random.default_rng(4).integers(0, 2, (ROWS, 5)).astype("float32")
+
+    def fed(_, batch_size):
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        return tf.constant(known)[replica * batch_size :][:batch_size]
+
+    monkeypatch.setattr(OrderlessNADE, "_random_known", fed)
+    name = "orderless nade of two layers"
+    single = made(name, optimizer=sgd())
+    with two_replicas.scope():
+        double = made(name, optimizer=sgd())
+    losses = [
+        model.fit(data_of(name), batch_size=ROWS, shuffle=False, verbose=0).history["loss"][0]
+        for model in (single, double)
+    ]
+    assert_moved(single, name)
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    assert_all_close(weights_of(double), weights_of(single), rtol=1e-4, atol=1e-5)
+    evaluated = double.evaluate(data_of(name), batch_size=ROWS, verbose=0)
+    assert evaluated == pytest.approx(nll_of(single, name).mean(), rel=1e-5)
+
+
+def test_known_variables_differ_from_replica_to_replica(two_replicas):
+    with two_replicas.scope():
+        model = OrderlessNADE(30, 4, seed=0)
+        model.build((None, 30))
+    sets = two_replicas.experimental_local_results(
+        two_replicas.run(tf.function(lambda: model._random_known(2)))
+    )
+    assert np.any(sets[0].numpy() != sets[1].numpy())
 
 
 def test_a_model_scored_before_it_is_trained_by_two_replicas(two_replicas):

@@ -9,6 +9,8 @@ import sys
 
 import pytest
 
+from genkeras.recipes import tables
+
 ROOT = pathlib.Path(__file__).parents[1]
 PACKAGE = ROOT / "genkeras"
 FLOORS = {
@@ -100,17 +102,21 @@ def test_no_path_of_a_machine_is_tracked():
             assert not pattern.search(text), path
 
 
-def test_the_readme_shows_every_result_as_it_was_measured():
+def test_the_readme_shows_results_as_they_were_measured():
     rows = {}
-    for line in (ROOT / "README.md").read_text().splitlines():
-        if match := re.match(r"\| `(\w+)`: .*? \| ([\d.]+) ± ([\d.]+) \w+ \| ([\d.]+) \|", line):
+    for line in (ROOT / "README.md").read_text().replace("−", "-").splitlines():
+        match = re.match(r"\| `(\w+)`: .*? \| (-?[\d.]+) ± ([\d.]+) \w+ \| (-?[\d.]+) \|", line)
+        if match:
             rows[match[1]] = match.groups()[1:]
     expected = {}
     for path in (ROOT / "site" / "results").glob("*.json"):
         result = json.loads(path.read_text())
         numbers = (result["value"], result["standard_error"], result["published"]["value"])
         expected[path.stem] = tuple(f"{number:.2f}" for number in numbers)
-    assert rows == expected
+    assert rows.items() <= expected.items()
+    # Of the tables of many sets one or two rows will do; a result that stands alone must be there.
+    alone = {recipes[0].name for recipes in tables().values() if len(recipes) == 1}
+    assert alone & set(expected) <= set(rows)
 
 
 def test_the_code_of_the_readme_runs(tmp_path):

@@ -1,5 +1,7 @@
 """Orderings: permutations that visit positions as their names say."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -80,3 +82,74 @@ def test_names_and_permutations_resolve(name, expected):
 def test_bad_orderings(ordering, message):
     with pytest.raises(ValueError, match=f"Expected {message}"):
         orderings.resolve(ordering, 8)
+
+
+def test_random_orders_begin_alike_for_every_count():
+    three, five, other = (
+        orderings.random_orders(30, count, seed).tolist()
+        for count, seed in [(3, 1), (5, 1), (3, 2)]
+    )
+    assert three == five[:3]
+    assert all(sorted(order) == list(range(30)) for order in five)
+    assert len(set(map(tuple, five))) == 5
+    assert three[0] != other[0]
+
+
+@pytest.mark.parametrize(
+    ("stated", "expected"),
+    [
+        (None, ["natural"]),
+        ("spiral", ["spiral"]),
+        ("random", [orderings.random_order(4, 5).tolist()]),
+        ([3, 0, 2, 1], [[3, 0, 2, 1]]),
+        (np.array([3, 0, 2, 1]), [[3, 0, 2, 1]]),
+        ((3.0, 0.0, 2.0, 1.0), [[3, 0, 2, 1]]),
+        (["natural", [3, 0, 2, 1], None], ["natural", [3, 0, 2, 1], "natural"]),
+        (("reversed",), ["reversed"]),
+        (np.array([[3, 0, 2, 1], [0, 1, 2, 3]]), [[3, 0, 2, 1], [0, 1, 2, 3]]),
+        ([np.array([3, 0, 2, 1])], [[3, 0, 2, 1]]),
+    ],
+)
+def test_one_ordering_or_several_resolve_to_a_list(stated, expected):
+    kept = orderings.resolve_several(stated, 4, seed=5)
+    assert kept == expected
+    assert json.loads(json.dumps(kept)) == expected  # plain values, as a configuration needs
+
+
+def test_of_one_variable_there_is_one_ordering():
+    assert orderings.resolve_several([0], 1) == orderings.resolve_several([[0]], 1) == [[0]]
+
+
+@pytest.mark.parametrize(
+    ("stated", "message"),
+    [
+        ([], r"orderings to be one ordering or a list of them. Received: \[\]"),
+        (np.zeros((0, 4)), r"orderings to be one ordering or a list of them. Received: \[\]"),
+        (3, "orderings to be one ordering or a list of them. Received: 3"),
+        (np.array(3), "orderings to be one ordering or a list of them. Received: 3"),
+        ({"natural": 1}, "orderings to be one ordering or a list of them. Received: {'natural'"),
+        ("diagonal", "ordering to be one of .*Received: 'diagonal'"),
+        (["natural", "diagonal"], "ordering to be one of .*Received: 'diagonal'"),
+        (["spiral"], "a square number of variables.*Received: num_features=6"),
+        ([0, 1, 2, 3, 4, 4], "ordering to be a permutation of 0..5"),
+        ([0, 1, 2], r"ordering to be a permutation of 0..5. Received: shape \(3,\)"),
+        ([0.5, 1, 2, 3, 4, 5], "ordering to be a permutation of 0..5.*values .0.5"),
+        ([-1, 1, 2, 3, 4, 5], "ordering to be a permutation of 0..5.*values .-1"),
+        ([np.nan, 1, 2, 3, 4, 5], "ordering to be a permutation of 0..5.*values .nan"),
+        ([range(6), [0, 1]], r"ordering to be a permutation of 0..5. Received: shape \(2,\)"),
+        ([0, "natural"], r"ordering to be a permutation of 0..5. Received: shape \(\)"),
+        ([[[0, 1, 2, 3, 4, 5]]], r"ordering to be a permutation .* Received: shape \(1, 6\)"),
+        ([["a"] * 6], "ordering to hold real numbers. Received"),
+        ([{}], "ordering to hold real numbers. Received"),
+        ([[[1], [1, 2]]], "ordering to be an array. Received"),
+    ],
+)
+def test_bad_lists_of_orderings(stated, message):
+    with pytest.raises(ValueError, match=f"Expected {message}"):
+        orderings.resolve_several(stated, 6)
+
+
+@pytest.mark.parametrize("count", [0, 2.5])
+def test_bad_counts_of_random_orders(count):
+    with pytest.raises(ValueError, match=f"Expected count to be a whole .* count={count}"):
+        orderings.random_orders(4, count, seed=0)
