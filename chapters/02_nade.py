@@ -770,7 +770,9 @@ except ValueError as refusal:
 #
 # It is NADE with one more matrix. $U_j$ is what *knowing* pixel $j$ adds, whatever its value: the
 # inputs of the network are the masked image and the mask itself. Without $U$ a pixel known to be
-# empty and an unknown pixel would look the same (exercise 2.8).
+# empty and an unknown pixel would look the same (exercise 2.8). The library
+# reads the mask as $\pm\frac12$, that is it subtracts $\frac12 \sum_j U_j$ from $c$: the same
+# functions, but they are learnt faster.
 #
 # An order $o$, which visits the pixels $o_1, \dots, o_D$, now gives a distribution,
 #

@@ -34,12 +34,15 @@ def activation_name(name, value):
     """`value`, if it is the name of a Keras activation."""
     import keras
 
-    if not isinstance(value, str):
+    try:
+        known = isinstance(value, str) and keras.activations.get(value) is not None
+    except ValueError:
+        known = False
+    if not known:
         raise ValueError(
             f"Expected {name} to be the name of a Keras activation, such as 'relu'. "
             f"Received: {name}={value!r}"
         )
-    keras.activations.get(value)
     return value
 
 

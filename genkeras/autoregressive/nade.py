@@ -106,7 +106,8 @@ class NADE(SequentialModel):
     def _dropout_scale(self, batch_size):
         """`(batch, H)`: 0 for a unit that is switched off, 1 / (1 - dropout) for the others."""
         seed = replica_seed(self.seed_generator)
-        kept = tf.random.stateless_uniform((batch_size, self.hidden_units), seed) >= self.dropout
+        shape = (batch_size, self.hidden_units)
+        kept = tf.random.stateless_uniform(shape, seed) >= self.dropout
         return tf.cast(kept, tf.float32) / (1 - self.dropout)
 
     def _start(self, batch_size, condition):

@@ -201,7 +201,8 @@ class OrderlessNADE(SequentialModel):
         With a probability rho ~ U(0, 1) for each example, their number is uniform on 0..D and,
         given the number, every set is as likely. The rhos of a batch are evenly spaced on a ring.
         """
-        seeds = tf.random.experimental.stateless_split(replica_seed(self.seed_generator), 2)
+        seed = replica_seed(self.seed_generator)
+        seeds = tf.random.experimental.stateless_split(seed, 2)
         count = tf.cast(batch_size, tf.float32)
         rho = (tf.range(count) / count + tf.random.stateless_uniform((), seeds[0])) % 1.0
         uniform = tf.random.stateless_uniform((batch_size, self.num_features), seeds[1])

@@ -29,21 +29,21 @@ def make_page(path, root, profile):
     chapter = scripts.read(path)
     notebook, fresh = cache.executed(chapter, root, profile)
     if not fresh:
-        print(f"chapter {chapter.number:02d} · unchanged, taken from the cache", flush=True)
+        print(f"chapter {chapter.label} · unchanged, taken from the cache", flush=True)
     return chapter, pages.write(chapter, notebook, profile, root)
 
 
-def chapter(root, number):
+def chapter(root, label):
     """Runs one chapter under the default profile and makes its page under `build/pages/`.
 
     Args:
         root: directory of the clone.
-        number: number of the chapter.
+        label: label of the chapter, such as "2" or "A".
 
     Returns:
         Path of the page.
     """
-    (path,) = scripts.find(root, number)
+    (path,) = scripts.find(root, label)
     made, page = make_page(path, root, "default")
     return put(page, made.name, Path(root) / "build" / "pages", Path(root))
 
@@ -73,18 +73,18 @@ def book(root):
     return build / "book" / "index.html"
 
 
-def publish(root, numbers=()):
+def publish(root, labels=()):
     """Runs chapters under the full profile and replaces their pages and figures under `site/`.
 
     Args:
         root: directory of the clone.
-        numbers: numbers of the chapters; none means all.
+        labels: labels of the chapters, such as "2" or "A"; none means all.
 
     Returns:
         Paths of the pages.
     """
     root = Path(root)
-    chosen = [path for n in numbers for path in scripts.find(root, n)] or scripts.find(root)
+    chosen = [path for label in labels for path in scripts.find(root, label)] or scripts.find(root)
     written = []
     for path in chosen:
         made, page = make_page(path, root, "full")
@@ -171,7 +171,7 @@ def hand_edited(site):
         List of paths.
     """
     changed = []
-    for path in sorted((Path(site) / "chapters").glob("[0-9][0-9]_*.md")):
+    for path in scripts.chapter_files(site, "md"):
         text = path.read_text(encoding="utf-8")
         figures = {
             file.name: file.read_text(encoding="utf-8")

@@ -42,7 +42,7 @@ def execute(chapter, root, profile):
     count = len(notebook.cells)
     notebook.cells.insert(0, nbformat.v4.new_code_cell(_PREPARE))
     notebook.cells.append(nbformat.v4.new_code_cell(_REPORT))
-    progress = Progress(f"chapter {chapter.number:02d}", count)
+    progress = Progress(f"chapter {chapter.label}", count)
     with tempfile.TemporaryDirectory() as folder:
         client = NotebookClient(
             notebook,
@@ -58,11 +58,11 @@ def execute(chapter, root, profile):
                 client.execute(cleanup_kc=True, env=_environment(root, profile))
         except CellExecutionError as error:
             raise ChapterError(
-                f"chapter {chapter.number:02d}: cell {progress.cell} of {count} failed\n{error}"
+                f"chapter {chapter.label}: cell {progress.cell} of {count} failed\n{error}"
             ) from None
         except DeadKernelError:
             raise ChapterError(
-                f"chapter {chapter.number:02d}: the kernel died in cell {progress.cell} of {count}"
+                f"chapter {chapter.label}: the kernel died in cell {progress.cell} of {count}"
             ) from None
     del notebook.cells[0]
     reported = items(notebook.cells.pop(), "environment")[0]

@@ -9,16 +9,17 @@ import jupytext
 from genkeras.book.place import ChapterError
 
 TAGS = {"fold", "hide"}
-_NAME = re.compile(r"(\d\d)_[a-z0-9_]+")
-_TITLE = re.compile(r"# (\d+)\. (\S.*)")
+# Chapters have two digits, appendices a capital letter, which sorts after them.
+_NAME = re.compile(r"(\d\d|[A-Z])_[a-z0-9_]+")
+_TITLE = re.compile(r"# (\d+|[A-Z])\. (\S.*)")
 
 
 @dataclasses.dataclass(frozen=True)
 class Chapter:
-    """One chapter script: its path, number, title, first paragraph and cells (nbformat)."""
+    """One chapter script: its path, label ("2" or "A"), title, first paragraph and cells."""
 
     path: Path
-    number: int
+    label: str
     title: str
     description: str
     notebook: dict
@@ -29,27 +30,42 @@ class Chapter:
         return self.path.stem
 
 
-def find(root, number=None):
-    """The chapter scripts of a clone in order, or the one with this number.
+def find(root, label=None):
+    """The chapter scripts of a clone in order, or the one with this label.
 
     Args:
         root: directory that holds `chapters/`.
-        number: chapter number, or None for all.
+        label: "2" or "02" for chapter 2, "A" for appendix A, or None for all.
 
     Returns:
         List of paths.
 
     Raises:
-        ChapterError: if no chapter has the number.
+        ChapterError: if no chapter has the label.
     """
-    paths = sorted(p for p in (Path(root) / "chapters").glob("*.py") if _NAME.fullmatch(p.stem))
-    if number is None:
+    paths = chapter_files(root, "py")
+    if label is None:
         return paths
-    chosen = [path for path in paths if int(path.stem[:2]) == number]
-    if not chosen:
-        known = ", ".join(str(int(path.stem[:2])) for path in paths) or "none"
-        raise ChapterError(f"Expected a chapter number among: {known}. Received: {number}")
-    return chosen
+    known = {_short(path.stem.partition("_")[0]): path for path in paths}
+    if _short(label) not in known:
+        raise ChapterError(
+            f"Expected a chapter among: {', '.join(known) or 'none'}. Received: {label}"
+        )
+    return [known[_short(label)]]
+
+
+def chapter_files(root, suffix):
+    """Files of `chapters/` that are named as chapters or appendices are, in order.
+
+    Args:
+        root: directory that holds `chapters/`.
+        suffix: "py" for scripts, "md" for pages.
+
+    Returns:
+        List of paths.
+    """
+    files = (Path(root) / "chapters").glob(f"*.{suffix}")
+    return sorted(path for path in files if _NAME.fullmatch(path.stem))
 
 
 def read(path):
@@ -73,14 +89,19 @@ def read(path):
     title, _, rest = header.partition("\n")
     match = _TITLE.fullmatch(title.strip())
     description = " ".join(re.split(r"\n\s*\n", rest.strip())[0].split())
-    return Chapter(path, int(match[1]), match[2].strip(), description, notebook)
+    return Chapter(path, _short(match[1]), match[2].strip(), description, notebook)
+
+
+def _short(label):
+    """A label as it is printed: "2" for "02"."""
+    return label.lstrip("0").upper()
 
 
 def _faults(path, notebook):
     """What is wrong with a chapter script, one sentence each."""
     name = _NAME.fullmatch(path.stem)
     if not name:
-        yield "Expected a file name NN_topic.py."
+        yield "Expected a file name NN_topic.py, or A_topic.py for an appendix."
     cells = notebook.cells
     if not cells or cells[0].cell_type != "markdown":
         yield "Expected the first cell to be text: the title and a description."
@@ -89,8 +110,8 @@ def _faults(path, notebook):
     match = _TITLE.fullmatch(title.strip())
     if not match:
         yield f"Expected the first line '# N. Title'. Received: {title!r}"
-    elif name and int(match[1]) != int(name[1]):
-        yield f"Expected chapter {int(name[1])} in the title. Received: {match[1]}"
+    elif name and _short(match[1]) != _short(name[1]):
+        yield f"Expected chapter {_short(name[1])} in the title. Received: {match[1]}"
     if not rest.strip():
         yield "Expected a description below the title."
     for index, cell in enumerate(cells, 1):

@@ -1,5 +1,13 @@
 """Measures of trained models, in NumPy: a model is used through its own methods only."""
 
 from genkeras.evaluation.density import bits_per_dim, class_posteriors, log_probs, mean_nll
+from genkeras.evaluation.spikes import SpikeDensity, repeated_rows
 
-__all__ = ["bits_per_dim", "class_posteriors", "log_probs", "mean_nll"]
+__all__ = [
+    "SpikeDensity",
+    "bits_per_dim",
+    "class_posteriors",
+    "log_probs",
+    "mean_nll",
+    "repeated_rows",
+]

@@ -39,13 +39,13 @@ COMMON = {"warmup_steps": 50, "batch_size": 100, "seed": 0}
 # the prior exp(-c |w|) on every weight.
 SETTINGS = {
     "fvsbn": {
-        "adult": {"learning_rate": 3e-2, "prior": 0.0, "epochs": 100},
+        "adult": {"learning_rate": 3e-2, "prior": 0.3, "epochs": 100},
         "connect4": {"learning_rate": 3e-2, "prior": 0.0, "epochs": 60},
         "dna": {"learning_rate": 3e-2, "prior": 3.0, "epochs": 100},
         "mushrooms": {"learning_rate": 3e-2, "prior": 0.0, "epochs": 300},
         "nips": {"learning_rate": 1e-2, "prior": 8.0, "epochs": 100},
-        "ocr_letters": {"learning_rate": 3e-2, "prior": 0.0, "epochs": 60},
-        "web": {"learning_rate": 3e-2, "prior": 0.3, "epochs": 60},
+        "ocr_letters": {"learning_rate": 3e-2, "prior": 0.3, "epochs": 60},
+        "web": {"learning_rate": 3e-2, "prior": 1.0, "epochs": 60},
     },
     "nade": {
         "adult": {"learning_rate": 3e-3, "weight_decay": 0.1, "dropout": 0.5, "epochs": 60},

@@ -80,8 +80,11 @@ def outputs_given(model, weights, x, known, labels=None):
     activation = ACTIVATIONS[model.activation]
     values = x / 2 if isinstance(model.likelihood, Categorical) else x  # 3 levels: 0, 1/2, 1
     a = weights["bias"] + np.zeros((len(x), 1))
-    for j in known:
-        a = a + values[:, [j]] * weights["kernel"][j] + weights["known_kernel"][j]
+    for j in range(model.num_features):
+        if j in known:
+            a = a + values[:, [j]] * weights["kernel"][j] + weights["known_kernel"][j] / 2
+        else:
+            a = a - weights["known_kernel"][j] / 2
     if labels is not None:
         a = a + weights["label_kernel"][labels]
     hidden = activation(a)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from genkeras import cli
+from genkeras.book import scripts
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -15,7 +16,9 @@ REPOSITORY = Path(__file__).parents[2]
 def test_an_unknown_chapter_is_one_clear_line(project, capsys):
     assert cli.main(["chapter", "9"]) == 1
     captured = capsys.readouterr()
-    assert captured.err == "genkeras: Expected a chapter number among: 1. Received: 9\n"
+    assert captured.err == "genkeras: Expected a chapter among: 1. Received: 9\n"
+    assert cli.main(["publish", "1", "A"]) == 1
+    assert capsys.readouterr().err == "genkeras: Expected a chapter among: 1. Received: A\n"
 
 
 def test_outside_a_clone_the_error_says_so(tmp_path, monkeypatch, capsys):
@@ -46,10 +49,24 @@ def test_chapters_are_listed_and_checked(project, capsys):
     assert "01_toy.py: Expected the first cell to be text" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("label", ["1", "01", "B", "b"])
+def test_a_chapter_is_called_by_its_number_or_its_letter(project, label):
+    (project / "chapters" / "B_end.py").touch()
+    (path,) = scripts.find(project, label)
+    assert path.stem == {"1": "01_toy", "B": "B_end"}[label.lstrip("0").upper()]
+
+
+def test_appendices_come_after_the_chapters(project, capsys):
+    for name in ("A_last", "10_ten", "notes", "a_small"):
+        (project / "chapters" / f"{name}.py").touch()
+    assert cli.main(["chapters"]) == 0
+    assert capsys.readouterr().out == "01_toy\n10_ten\nA_last\n"
+
+
 def test_unexpected_errors_keep_their_traceback(project, monkeypatch):
     from genkeras.book import building
 
-    def fail(root, number):
+    def fail(root, label):
         raise ValueError("an array has no dimension 7")
 
     monkeypatch.setattr(building, "chapter", fail)

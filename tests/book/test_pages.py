@@ -11,12 +11,13 @@ from genkeras.book import pages, place, scripts
 from genkeras.book.place import ChapterError
 
 HEADER = "# %% [markdown]\n# # 1. A toy\n#\n# What it is about.\n"
+APPENDIX = HEADER.replace("1.", "A.")
 
 
-def _page(project, *outputs, text="Some text."):
+def _page(project, *outputs, text="Some text.", name="01_toy.py", header=HEADER):
     """The page of a chapter whose only code cell had these outputs."""
-    script = project / "chapters" / "01_toy.py"
-    script.write_text(f"{HEADER}\n# %% [markdown]\n# {text}\n")
+    script = project / "chapters" / name
+    script.write_text(f"{header}\n# %% [markdown]\n# {text}\n")
     chapter = scripts.read(script)
     notebook = chapter.notebook
     notebook.cells.append(nbformat.v4.new_code_cell("x = 1", outputs=list(outputs)))
@@ -110,6 +111,9 @@ def test_quoted_source_links_to_its_api_page(project):
         ("01_toy.py", "# %% [markdown]\n# # A toy\n#\n# Text.\n", "first line '# N. Title'"),
         ("01_toy.py", "# %% [markdown]\n# # 1. A toy\n", "a description below the title"),
         ("02_toy.py", HEADER, "Expected chapter 2 in the title. Received: 1"),
+        ("A_toy.py", HEADER, "Expected chapter A in the title. Received: 1"),
+        ("02_toy.py", APPENDIX, "Expected chapter 2 in the title. Received: A"),
+        ("a_toy.py", APPENDIX, "Expected a file name NN_topic.py, or A_topic.py"),
         ("toy.py", HEADER, "Expected a file name NN_topic.py"),
         ("01_toy.py", HEADER + "\n# %% [markdown]\n#\n\n# %%\nx = 1\n", "an empty cell"),
         ("01_toy.py", HEADER + "\n# %% [markdown]\n# # Two\n", "a second one in cell 2"),
@@ -127,8 +131,21 @@ def test_a_well_formed_script_is_read(tmp_path):
     path = tmp_path / "01_toy.py"
     path.write_text(HEADER)
     chapter = scripts.read(path)
-    assert (chapter.number, chapter.title) == (1, "A toy")
+    assert (chapter.label, chapter.title) == ("1", "A toy")
     assert chapter.description == "What it is about."
+
+
+def test_an_appendix_is_labelled_by_its_letter(project):
+    figure = _item("figure", name="a", caption="c", alt="a", light="<svg/>", dark="<svg/>")
+    page = _page(project, figure, name="A_toy.py", header=APPENDIX, text="See @fig:a.")
+    assert "title: A. A toy\n" in page.text
+    assert "\nchapter: A\n" in page.text
+    assert "\n# A. A toy\n" in page.text
+    assert "See [Figure A.1](#fig-a)." in page.text
+    assert 'src="figures/A_toy/a.svg#only-light"' in page.text
+    assert "\nchapter: 1\n" in _page(project).text
+    with pytest.raises(ChapterError, match="chapter A: @fig:none refers to nothing"):
+        _page(project, name="A_toy.py", header=APPENDIX, text="See @fig:none.")
 
 
 @pytest.mark.parametrize(("profile", "value"), [(None, 3), ("default", 3), ("full", 30)])

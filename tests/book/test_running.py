@@ -23,7 +23,7 @@ def _edit(path, old, new):
 
 
 def test_the_page_of_an_executed_chapter(project, capfd):
-    path = building.chapter(project, 1)
+    path = building.chapter(project, "1")
     page = path.read_text()
     console = capfd.readouterr()
 
@@ -50,27 +50,27 @@ def test_the_page_of_an_executed_chapter(project, capfd):
     assert "UserWarning" not in page
     # TensorFlow logs to stdout, and so onto the page, where it finds a prompt.
     assert "interactive: False" in page
-    assert "chapter 01 · cell 6/6 · " in console.out
+    assert "chapter 1 · cell 6/6 · " in console.out
 
 
 def test_only_what_changed_is_executed_again(project, runs):
-    building.chapter(project, 1)
+    building.chapter(project, "1")
     first = (project / "build" / "pages" / "01_toy.md").read_text()
-    building.chapter(project, 1)
+    building.chapter(project, "1")
     assert runs() == 1
     assert (project / "build" / "pages" / "01_toy.md").read_text() == first
 
     (project / "unrelated.py").write_text("x = 1\n")
-    building.chapter(project, 1)
+    building.chapter(project, "1")
     assert runs() == 1
 
     (project / "toy_helper.py").write_text("ANSWER = 15\n")
-    building.chapter(project, 1)
+    building.chapter(project, "1")
     assert runs() == 2
     assert "The answer is 45." in (project / "build" / "pages" / "01_toy.md").read_text()
 
     (project / "site" / "results" / "toy.json").write_text(json.dumps({"value": 6}))
-    building.chapter(project, 1)
+    building.chapter(project, "1")
     assert runs() == 3
     assert "printed 6" in (project / "build" / "pages" / "01_toy.md").read_text()
 
@@ -79,24 +79,24 @@ def test_a_file_edited_while_the_chapter_runs_is_not_trusted(project, runs):
     helper = project / "toy_helper.py"
     script = project / "chapters" / "01_toy.py"
     _edit(script, 'print("printed', 'pathlib.Path("toy_helper.py").touch()\nprint("printed')
-    building.chapter(project, 1)
+    building.chapter(project, "1")
     assert helper.read_text() == "ANSWER = 14\n"
-    building.chapter(project, 1)
+    building.chapter(project, "1")
     assert runs() == 2
 
 
 def test_a_failed_run_names_the_cell_and_leaves_the_old_page(project):
-    path = building.chapter(project, 1)
+    path = building.chapter(project, "1")
     before = _snapshot(path.parent)
     script = project / "chapters" / "01_toy.py"
     _edit(script, 'print("printed', 'raise RuntimeError("a fault")\nprint("printed')
-    with pytest.raises(ChapterError, match=r"(?s)chapter 01: cell 5 of 6 failed.*a fault"):
-        building.chapter(project, 1)
+    with pytest.raises(ChapterError, match=r"(?s)chapter 1: cell 5 of 6 failed.*a fault"):
+        building.chapter(project, "1")
     assert _snapshot(path.parent) == before
 
 
 def test_a_killed_run_leaves_the_old_page(project):
-    path = building.chapter(project, 1)
+    path = building.chapter(project, "1")
     before = _snapshot(path.parent)
     script = project / "chapters" / "01_toy.py"
     _edit(script, "# %% [markdown]\n# ## Text", _STOP + "# %% [markdown]\n# ## Text")
@@ -130,7 +130,7 @@ while not pathlib.Path("go").exists():
 
 
 def test_publishing_runs_the_full_profile_and_a_hand_edit_is_found(project):
-    (page,) = building.publish(project, [1])
+    (page,) = building.publish(project, ["1"])
     assert page == project / "site" / "chapters" / "01_toy.md"
     assert "The answer is 420." in page.read_text()
     assert (
@@ -147,6 +147,9 @@ def test_publishing_runs_the_full_profile_and_a_hand_edit_is_found(project):
     assert building.hand_edited(project / "site") == [page]
     figure.unlink()
     assert building.hand_edited(project / "site") == [page]
+    appendix = page.with_name("A_toy.md")
+    appendix.write_text("---\nsha256: none\n---\n")
+    assert building.hand_edited(project / "site") == [page, appendix]
 
 
 def test_a_plain_script_prints_and_saves(project):

@@ -198,11 +198,18 @@ def test_chapters_that_exist_enter_the_navigation_and_the_list(hooks, tmp_path):
     (tmp_path / "chapters").mkdir()
     page = "---\ntitle: 2. NADE\ndescription: 'It''s about: pixels.'\n---\n\n# 2. NADE\n"
     (tmp_path / "chapters" / "02_nade.md").write_text(page)
+    appendix = "---\ntitle: A. Tables\ndescription: How to read them.\n---\n"
+    (tmp_path / "chapters" / "A_tables.md").write_text(appendix)
+    (tmp_path / "chapters" / "index.md").write_text("# Chapters\n")
     config = {"docs_dir": str(tmp_path), "nav": [{"Chapters": ["chapters/index.md"]}]}
     hooks.on_config(config)
-    assert config["nav"] == [{"Chapters": ["chapters/index.md", "chapters/02_nade.md"]}]
+    wanted = ["chapters/index.md", "chapters/02_nade.md", "chapters/A_tables.md"]
+    assert config["nav"] == [{"Chapters": wanted}]
     listed = hooks.chapter_list(tmp_path)
-    assert listed == "**[2. NADE](02_nade.md)**\n:   It's about: pixels.\n"
+    assert listed == (
+        "**[2. NADE](02_nade.md)**\n:   It's about: pixels.\n\n"
+        "**[A. Tables](A_tables.md)**\n:   How to read them.\n"
+    )
 
 
 def test_a_note_in_a_docstring_keeps_its_first_line_as_text(hooks):
