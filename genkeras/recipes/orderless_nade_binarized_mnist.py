@@ -12,12 +12,13 @@ NUM_ORDERINGS = 128
 ORDERINGS_SEED = 0
 
 SETTINGS = {
+    "activation": "silu",
     "shift": 0.8,
-    "learning_rate": 2e-3,
+    "learning_rate": 1.5e-3,
     "beta_2": 0.99,
     "weight_decay": 0.0,
     "warmup_steps": 500,
-    "epochs": 400,
+    "epochs": 130,
     "batch_size": 100,
     "seed": 0,
 }
@@ -26,7 +27,7 @@ CANDIDATES = (
     {"epochs": 50},
     {"epochs": 50, "shift": 0.0},
     {"epochs": 50, "learning_rate": 1e-3},
-    {"epochs": 50, "beta_2": 0.999},
+    {"epochs": 50, "activation": "relu"},
 )
 
 
@@ -44,6 +45,7 @@ def make_model(settings, dataset):
         num_features=784,
         hidden_units=500,
         orderings=_orderings(1),
+        activation=settings["activation"],
         seed=settings["seed"],
     )
     model.compile(adamw_on_a_cosine(settings, len(dataset.train), settings["beta_2"]))
