@@ -202,3 +202,12 @@ def test_committed_result_belongs_to_its_recipe(path):
     assert result["settings"] == recipe.settings
     assert result["published"] == recipe.published
     assert result["epochs"] == recipe.settings["epochs"]
+
+
+def test_the_tables_are_as_close_to_the_published_ones_as_the_readme_says():
+    for recipe in recipes.get("uci_binary"):
+        result = json.loads((RESULTS / f"{recipe.name}.json").read_text())
+        assert result["value"] <= 1.005 * result["published"]["value"], recipe.name
+    for recipe in recipes.get("rnade"):
+        result = json.loads((RESULTS / f"{recipe.name}.json").read_text())
+        assert result["value"] >= result["published"]["value"], recipe.name
