@@ -40,7 +40,7 @@ class OrderlessNADE(SequentialModel):
         orderings: one ordering or a list of orderings, each as in `NADE`; "natural" if None. They
             are saved with the model. Of several, `log_prob` is the log of the mean of their
             probabilities. `orderings.random_orders` makes a seeded set.
-        activation: name of a Keras activation; it must work element by element (not "softmax").
+        activation: as in `NADE`; "silu" where a large step size switches ReLU units off for good.
         num_labels: number of class labels y for p(x | y), or None.
         seed: int or None; also seeds the weights and a "random" ordering.
 

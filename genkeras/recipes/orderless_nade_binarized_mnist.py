@@ -2,6 +2,10 @@
 
 The authors' figure gives 92.17 / 89.16 / 87.71 nats for 1 / 8 / 128 random orderings. The test
 set is scored under 128 orderings; the first and the first 8 of them are recorded beside it.
+
+The authors' units are ReLU. Here the loss of one random set is noisy enough to switch ReLU units
+off for good: a run of 400 epochs at learning rate 2e-3 left 360 of the 500 never on, and stopped
+at 98.4 nats on validation data, under one ordering. SiLU units recover.
 """
 
 from genkeras.recipes._optimizers import adamw_on_a_cosine
@@ -95,7 +99,9 @@ RECIPES = (
         dataset="binarized_mnist",
         split="fixed 50,000 / 10,000 / 10,000; all 10,000 test rows",
         protocol="static binarization of Larochelle & Murray; probabilities averaged over 128 "
-        "random orderings (seed 0); settings compared on validation data under one ordering, "
+        "random orderings (seed 0); SiLU units; trained on images moved by up to one pixel in the "
+        "first 70 % of the epochs; activation, learning rate and beta_2 chosen by trials of 8 "
+        "epochs on validation data, and by one run of 400 epochs with ReLU units that failed; "
         "test set scored after the last epoch only",
         metric="test_nll",
         unit="nats",

@@ -81,7 +81,7 @@ CANDIDATES = {
         {"weight_decay": 3.0},
         {**WIDE_START, "weight_decay": 0.1, "learning_rate": 3e-2, "epochs": 40},
     ),
-    "parkinsons": ({}, WIDE_START),
+    "parkinsons": ({}, {"epochs": 40}, WIDE_START),
     "ionosphere": ({}, {"weight_decay": 0.1}, {"components": 60, "start_scale": 0.012}),
 }
 
