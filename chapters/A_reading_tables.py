@@ -319,9 +319,10 @@ book.say(
     "over orders, each pixel being first in an eighth of them, and the loss is "
     f"**{averaged_orders:.3f}**: every pixel has been told by the others.\n\n"
     "The 79.3 nats for a MADE with ten masks in the repository "
-    "`karpathy/pytorch-made` were computed in this way, on the first five batches of the test set; "
-    "MADE's own code averages probabilities. Dividing the shortcut by its sum would repair it, "
-    "where there are 256 states. With 784 pixels nobody knows the sum."
+    "`karpathy/pytorch-made` were computed in this way: its `run.py` averages logits, and the rows "
+    "it calls test are the validation rows. MADE's own code averages probabilities. Dividing the "
+    "shortcut by its sum would repair it, where there are 256 states. With 784 pixels nobody knows "
+    "the sum."
 )
 
 # %% [markdown]

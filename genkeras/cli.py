@@ -50,10 +50,12 @@ def _parser():
     command("book", _book, "Run every chapter and build the book under build/book.")
     pages = command("publish", _publish, "Run chapters with the full profile, write site/.")
     pages.add_argument("labels", nargs="*", metavar="N")
-    command("recipes", _recipes, "List the recipes.")
+    command("recipes", _recipes, "List the recipes, and the tables that hold several.")
     recipe = command("recipe", _recipe, "Run a recipe, or every one of a table, and record it.")
-    recipe.add_argument("name", metavar="NAME")
-    recipe.add_argument("--directory", type=Path, help="where checkpoints go")
+    recipe.add_argument("name", metavar="NAME", help="a recipe, or a table of recipes")
+    recipe.add_argument(
+        "--directory", type=Path, help="where checkpoints go, in a folder for each recipe"
+    )
     recipe.add_argument(
         "--search", action="store_true", help="score its candidates on validation data instead"
     )
@@ -103,7 +105,11 @@ def _publish(options):
 def _recipes(options):
     from genkeras import recipes
 
-    print("\n".join(recipes.names()))
+    for table, rows in recipes.tables().items():
+        if len(rows) > 1:
+            print(f"{table}, a table of {len(rows)}:")
+        for recipe in rows:
+            print(f"  {recipe.name}" if len(rows) > 1 else recipe.name)
 
 
 def _recipe(options):
@@ -119,7 +125,8 @@ def _search(recipe, directory):
     from genkeras import recipes
 
     for score in recipes.search(recipe, directory):
-        print(f"{recipe.name}: {score['validation']:.3f} {recipe.unit}  {score['settings']}")
+        settings = score["settings"] or "as chosen"
+        print(f"{recipe.name}: validation loss {score['validation']:.3f} nats  {settings}")
 
 
 def _reproduce(recipe, directory):

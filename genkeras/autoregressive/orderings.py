@@ -96,7 +96,7 @@ def resolve_several(orderings, num_features, seed=None):
     Args:
         orderings: one ordering as in `resolve`, or a list, tuple or array of them.
         num_features: number of variables.
-        seed: int or None, as in `resolve`.
+        seed: int or None, as in `resolve`; with an int, the k-th of several takes `seed + k`.
 
     Raises:
         ValueError: no ordering, or as `resolve`.
@@ -105,13 +105,19 @@ def resolve_several(orderings, num_features, seed=None):
         return [resolve(orderings, num_features, seed)]
     if isinstance(orderings, np.ndarray):
         orderings = orderings.tolist()
+    elif isinstance(orderings, range):
+        orderings = list(orderings)
     if not isinstance(orderings, list | tuple) or len(orderings) == 0:
         raise ValueError(
             f"Expected orderings to be one ordering or a list of them. Received: {orderings!r}"
         )
     if all(isinstance(entry, numbers.Real) for entry in orderings):
         return [resolve(orderings, num_features, seed)]
-    return [resolve(ordering, num_features, seed) for ordering in orderings]
+    # Each "random" is one of its own.
+    return [
+        resolve(ordering, num_features, None if seed is None else seed + k)
+        for k, ordering in enumerate(orderings)
+    ]
 
 
 def permutation(ordering, num_features):

@@ -86,11 +86,15 @@ class OrderlessNADE(SequentialModel):
 
         Args:
             orderings: one ordering or a list of orderings, as in the constructor.
+
+        Note: the copy is compiled as this model is, with a fresh optimizer.
         """
         self._ensure_built()
         other = type(self).from_config({**self.get_config(), "orderings": orderings})
         other._ensure_built()
         other.set_weights(self.get_weights())
+        if self.compiled:
+            other.compile_from_config(self.get_compile_config())
         return other
 
     def build(self, input_shape):
@@ -132,10 +136,12 @@ class OrderlessNADE(SequentialModel):
 
         Args:
             x: `(batch, D)` float32; read where `known` is 1.
-            known: `(batch, D)` float32, 1 for a known variable and 0 for the others; the outputs
+            known: `(batch, D)`, 1 or true for a known variable and 0 for the others; the outputs
                 for known variables mean nothing.
             condition: `(batch,)` int labels, for a model with `num_labels`.
         """
+        self._ensure_built()
+        known = tf.cast(known, tf.float32)
         x = self.likelihood.network_input(x) * known
         a = self._start(tf.shape(x)[0], condition)
         a += tf.matmul(x, self.kernel) + tf.matmul(known, self.known_kernel)  # (batch, H)
@@ -148,7 +154,7 @@ class OrderlessNADE(SequentialModel):
         Returns:
             `(batch, D, num_parameters)`; with M > 1 orderings `(batch, M, D, num_parameters)`.
         """
-        raw = self._map_orders(lambda order: self._along(order, x, condition))  # (M, batch, D, P)
+        raw = self._map_orders(lambda raw: raw, x, condition)  # (M, batch, D, P)
         return raw[0] if len(self.orderings) == 1 else tf.transpose(raw, (1, 0, 2, 3))
 
     def ordering_log_probs(self, x, condition=None):
@@ -166,34 +172,34 @@ class OrderlessNADE(SequentialModel):
 
     def _log_probs_of_orders(self, x, condition):
         """`(num_orderings, batch)`, one ordering after another: memory does not grow with them."""
-
-        def log_prob(order):
-            return self._event_log_prob(self._along(order, x, condition), x)
-
-        return self._map_orders(log_prob)
+        return self._map_orders(lambda raw: self._event_log_prob(raw, x), x, condition)
 
     def _ensemble_log_prob(self, x, condition):
         log_probs = self._log_probs_of_orders(x, condition)
         return tf.reduce_logsumexp(log_probs, axis=0) - np.log(len(self.orderings))
 
-    def _map_orders(self, function):
+    def _map_orders(self, function, x, condition):
+        """`function` of the raw outputs `(batch, D, num_parameters)` along each stated ordering."""
+        x = self.likelihood.network_input(x)
+        start = self._start(tf.shape(x)[0], condition)
+        # Variables are read here, for a loop that reads them is run even where no one wants its
+        # result, as in `evaluate`, whose loss does not look at the outputs of `call`.
+        kernels = (self.kernel, self.known_kernel, self.output_kernel)
+        kernels = [tf.convert_to_tensor(kernel) for kernel in kernels]
+        upper, output_bias = self._upper_weights(), tf.convert_to_tensor(self.output_bias)
+
+        def along(order):
+            columns = tf.gather(x, order, axis=1)
+            rows = [tf.gather(kernel, order) for kernel in kernels]
+            raw = orderless_scan(columns, start, *rows, *upper, activation=self.activation)
+            return function(tf.gather(raw, tf.argsort(order), axis=1) + output_bias)
+
         return tf.map_fn(
-            function,
+            along,
             tf.constant(self.drawing_orders),
             fn_output_signature=tf.float32,
             parallel_iterations=1,
         )
-
-    def _along(self, order, x, condition):
-        """Raw outputs `(batch, D, num_parameters)` along one ordering, `(D,)` int32."""
-        x = tf.gather(self.likelihood.network_input(x), order, axis=1)
-        weights = [
-            *(tf.gather(w, order) for w in (self.kernel, self.known_kernel, self.output_kernel)),
-            *self._upper_weights(),
-        ]
-        start = self._start(tf.shape(x)[0], condition)
-        raw = orderless_scan(x, start, *weights, activation=self.activation)
-        return tf.gather(raw, tf.argsort(order), axis=1) + self.output_bias
 
     def _random_known(self, batch_size):
         """Which variables each training example may see: `(batch, D)` of 0 and 1.
@@ -214,8 +220,7 @@ class OrderlessNADE(SequentialModel):
         if training:
             nll = self._estimated_nll(self._unpack(x)[0], **y_pred)
             return mean_loss(nll, sample_weight) + mean_loss(self.regularization())
-        # From x again, for the outputs of all orderings at once would fill the memory; in a
-        # compiled step nobody reads y_pred, and it is not computed.
+        # From x again, for the outputs of all orderings at once would fill the memory.
         return mean_loss(-self._ensemble_log_prob(*self._asserted(x)), sample_weight)
 
     def _estimated_nll(self, x, parameters, known):

@@ -196,9 +196,9 @@ def _details(result):
         "Epochs": result.get("epochs"),
         "Seed": result.get("seed"),
         "Settings": _settings(result.get("settings")),
-        "Validation figure": _number(result["validation"]) if "validation" in result else None,
-        "Tried before, on validation data": "; ".join(
-            f"{_settings(tried['settings'])}: {_number(tried['validation'])}"
+        "Validation loss": _number(result["validation"]) if "validation" in result else None,
+        "Validation loss of other settings": "; ".join(
+            f"{_settings(tried['settings']) or 'as chosen'}: {_number(tried['validation'])}"
             for tried in result.get("search", [])
         )
         or None,

@@ -90,7 +90,7 @@ def uci_binary(name):
         beside published ones with that difference. That the published rows are LIBSVM's w6a and
         w6a.t rests on their numbers and on the original file names.
     """
-    if name not in ARCHIVES:
+    if name not in tuple(ARCHIVES):
         raise ValueError(f"Expected name to be one of {', '.join(ARCHIVES)}. Received: {name!r}.")
     rows = read_packed(_store.fetch(ARCHIVES[name]))
     sizes = " / ".join(f"{len(rows[split]):,}" for split in ("train", "valid", "test"))

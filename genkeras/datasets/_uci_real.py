@@ -104,7 +104,7 @@ def uci_real(name, fold=0):
         reading of their run script. Parkinsons has about 140 recordings of each of 42 patients,
         who are in all three splits: its scores say nothing about new patients.
     """
-    if name not in FILES:
+    if name not in tuple(FILES):
         raise ValueError(f"Expected name to be one of {', '.join(FILES)}. Received: {name!r}.")
     if isinstance(fold, bool) or not isinstance(fold, Integral) or not 0 <= fold < NUM_FOLDS:
         raise ValueError(f"Expected fold to be an integer from 0 to 9. Received: {fold!r}.")

@@ -58,7 +58,8 @@ class ExplicitModel(GenerativeModel):
             condition: `(batch,)` int labels, for a model with `num_labels`.
 
         Returns:
-            A distribution of batch shape `(batch, *event_shape)`.
+            A distribution of batch shape `(batch, *event_shape)`; of a model that states M > 1
+            orderings `(batch, M, *event_shape)`.
         """
         return self.likelihood.distribution(self(self._inputs(x, condition)))
 
@@ -99,7 +100,8 @@ class ExplicitModel(GenerativeModel):
         Args:
             num_samples: number of draws.
             conditioned_on: `(num_samples, *event_shape)` or one event; read where `mask` is true.
-            mask: `event_shape`, true = kept. The kept variables must come first in `drawing_order`.
+            mask: `event_shape`, true = kept. The kept variables must come first in
+                `drawing_order`, but for a model that follows any order.
             condition: one label, or `(num_samples,)` labels, for a model with `num_labels`.
             seed: int, or None to continue the model's own stream.
 

@@ -22,16 +22,18 @@ SETTINGS = {
     "beta_2": 0.99,
     "weight_decay": 0.0,
     "warmup_steps": 500,
-    "epochs": 130,
+    "epochs": 420,
     "batch_size": 100,
     "seed": 0,
 }
 
+# Short trials; they say little of how the settings end a long run.
 CANDIDATES = (
-    {"epochs": 50},
-    {"epochs": 50, "shift": 0.0},
-    {"epochs": 50, "learning_rate": 1e-3},
-    {"epochs": 50, "activation": "relu"},
+    {"epochs": 10},
+    {"epochs": 10, "learning_rate": 5e-4},
+    {"epochs": 10, "learning_rate": 3e-3},
+    {"epochs": 10, "beta_2": 0.999},
+    {"epochs": 10, "activation": "relu"},
 )
 
 
@@ -100,9 +102,9 @@ RECIPES = (
         split="fixed 50,000 / 10,000 / 10,000; all 10,000 test rows",
         protocol="static binarization of Larochelle & Murray; probabilities averaged over 128 "
         "random orderings (seed 0); SiLU units; trained on images moved by up to one pixel in the "
-        "first 70 % of the epochs; activation, learning rate and beta_2 chosen by trials of 8 "
-        "epochs on validation data, and by one run of 400 epochs with ReLU units that failed; "
-        "test set scored after the last epoch only",
+        "first 70 % of the epochs; learning rate and beta_2 chosen by short trials on validation "
+        "data, the activation after one run of 400 epochs with ReLU units, whose validation loss "
+        "stayed at 98.4 nats; test set scored after the last epoch only",
         metric="test_nll",
         unit="nats",
         published={

@@ -3,7 +3,8 @@
 Uria, Murray & Larochelle 2013, https://arxiv.org/abs/1306.0186; the figures are those of RNADE
 with mixtures of Gaussians in Table 1, given from memory. All settings were compared on the
 validation rows of the first fold. Where the paper has 50 hidden units, SGD and weight decay, here
-are 50, or 100 for two of the sets, AdamW on a cosine schedule, and dropout.
+are 50, or 100 for parkinsons, AdamW on a cosine schedule, dropout, and for all but ionosphere
+components that start on quantiles of the training values.
 
 Beside each figure stand three others that it must be read with: independent columns with narrow
 spikes, under the same floor of every scale, a full Gaussian, and the figure on the test rows that

@@ -108,6 +108,15 @@ def test_random_orders_begin_alike_for_every_count():
         (("reversed",), ["reversed"]),
         (np.array([[3, 0, 2, 1], [0, 1, 2, 3]]), [[3, 0, 2, 1], [0, 1, 2, 3]]),
         ([np.array([3, 0, 2, 1])], [[3, 0, 2, 1]]),
+        (range(3, -1, -1), [[3, 2, 1, 0]]),
+        (
+            ["random", "natural", "random"],
+            [
+                orderings.random_order(4, 5).tolist(),
+                "natural",
+                orderings.random_order(4, 7).tolist(),
+            ],
+        ),
     ],
 )
 def test_one_ordering_or_several_resolve_to_a_list(stated, expected):
