@@ -144,7 +144,7 @@ def search(recipe, directory, verbose=2):
             "train_loss": history[-1]["loss"],
         }
         write_json(score_file, score)
-        print(f"{recipe.name}: {candidate} -> {score['validation']:.3f}", flush=True)
+        print(f"{recipe.name}: {candidate} -> {score['validation']:.3f} nats", flush=True)
     return _searched(recipe, directory)
 
 
