@@ -11,8 +11,6 @@ import numbers
 
 import numpy as np
 
-from genkeras import checks
-
 NUM_SCALES = 8
 EM_STEPS = 200
 
@@ -120,7 +118,10 @@ def _log_sum_exp(terms):
 
 
 def _finite_rows(name, rows, num_features=None):
-    rows = checks.numeric_array(name, rows).astype("float64")
+    rows = np.asarray(rows)
+    if rows.dtype.kind not in "biuf":
+        raise ValueError(f"Expected {name} of real numbers. Received: dtype {rows.dtype}.")
+    rows = rows.astype("float64")
     expected = "n, num_features" if num_features is None else f"n, {num_features}"
     if rows.ndim != 2 or rows.size == 0 or num_features not in (None, rows.shape[1]):
         raise ValueError(f"Expected {name} of shape ({expected}). Received: shape {rows.shape}.")

@@ -103,6 +103,8 @@ def test_bad_rows_are_refused(rounded):
     train, valid, _ = rounded
     with pytest.raises(ValueError, match=r"Expected train of shape \(n, num_features\)"):
         SpikeDensity(train[:, 0], valid, 0.01)
+    with pytest.raises(ValueError, match="Expected train of real numbers. Received: dtype <U"):
+        SpikeDensity(train.astype(str), valid, 0.01)
     with pytest.raises(ValueError, match=r"Expected valid of shape \(n, 2\). Received: .*30, 1"):
         SpikeDensity(train, valid[:, :1], 0.01)
     with pytest.raises(ValueError, match="Expected x of finite numbers"):
