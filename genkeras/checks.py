@@ -20,6 +20,14 @@ def positive_int(name, value, minimum=1):
     return int(value)
 
 
+def multiple_of(name, value, divisor):
+    """`value` as an int, if it is a positive multiple of `divisor`."""
+    value = positive_int(name, value)
+    if value % divisor:
+        raise ValueError(f"Expected {name} to be a multiple of {divisor}. Received: {name}={value}")
+    return value
+
+
 def real(name, value, minimum=0.0, below=math.inf):
     """`value` as a float, if it is a number in [minimum, below)."""
     if not isinstance(value, numbers.Real) or not minimum <= value < below:

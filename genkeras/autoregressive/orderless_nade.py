@@ -23,7 +23,7 @@ import tensorflow as tf
 from genkeras import checks
 from genkeras.autoregressive import orderings as orders
 from genkeras.autoregressive.sequential import SequentialModel
-from genkeras.layers.nade_scan import core_shards
+from genkeras.layers import compiled_scan, core_shards
 from genkeras.likelihoods import Bernoulli
 from genkeras.training import mean_loss, replica_seed
 
@@ -301,21 +301,9 @@ def orderless_scan(
         but O(batch*D*H) for a gradient, which training does not need.
     """
     shared = (kernel, known_kernel, output_kernel, hidden_kernels, hidden_biases)
-    forward, backward = _compiled(activation)
-
-    @tf.custom_gradient
-    def scan(*inputs):
-        # An eager tape would otherwise differentiate the compiled loop itself, which XLA refuses.
-        flat = [tf.stop_gradient(tensor) for tensor in inputs]
-        structure = (x, start, *shared)
-
-        def grads(upstream):
-            return tf.nest.flatten(backward(tf.nest.pack_sequence_as(structure, flat), upstream))
-
-        return forward(tf.nest.pack_sequence_as(structure, flat)), grads
-
+    scan = _compiled(activation)
     shards = zip(core_shards(x), core_shards(start), strict=True)
-    return tf.concat([scan(*tf.nest.flatten((*shard, *shared))) for shard in shards], axis=0)
+    return tf.concat([scan((*shard, *shared)) for shard in shards], axis=0)
 
 
 def _upper_layers(a, kernels, biases, activation):
@@ -329,7 +317,7 @@ def _upper_layers(a, kernels, biases, activation):
 
 @functools.lru_cache
 def _compiled(activation):
-    """The XLA loop for one activation and its gradient, shared by all models."""
+    """The loop for one activation, shared by all models."""
 
     def run(inputs):
         x, start, kernel, known_kernel, output_kernel, *upper = inputs
@@ -349,10 +337,4 @@ def _compiled(activation):
         )
         return tf.transpose(outputs.stack(), (1, 0, 2))  # (batch, D, P)
 
-    def gradient(inputs, upstream):
-        with tf.GradientTape() as tape:
-            tape.watch(inputs)
-            outputs = run(inputs)
-        return tape.gradient(outputs, inputs, upstream, unconnected_gradients="zero")
-
-    return tf.function(run, jit_compile=True), tf.function(gradient, jit_compile=True)
+    return compiled_scan(run)

@@ -1,6 +1,6 @@
 """What every loader returns."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -10,7 +10,8 @@ class Split:
     """One part of a data set.
 
     Args:
-        x: Float32 array of shape `(n, num_features)`, one flat example per row.
+        x: Float32 array of shape `(n, num_features)`, one flat example per row; after
+            `Dataset.as_images` of shape `(n, *image_shape)`.
         labels: Int64 array of shape `(n,)`, or `None` where the data have no classes.
     """
 
@@ -74,6 +75,13 @@ class Dataset:
             raise ValueError(f"Expected a data set of images. Received: {self.name}, a table.")
         self._check_rows(x)
         return np.reshape(x, (-1, *self.image_shape))
+
+    def as_images(self):
+        """The same data set with images `(n, *image_shape)` in place of flat examples."""
+        splits = {name: getattr(self, name) for name in ("train", "valid", "test")}
+        return replace(
+            self, **{name: replace(split, x=self.images(split.x)) for name, split in splits.items()}
+        )
 
     def unstandardize(self, x):
         """Maps standardised values back to the units of the source.

@@ -1,5 +1,7 @@
 """Building blocks that more than one model uses."""
 
-from genkeras.layers.nade_scan import nade_scan
+from genkeras.layers.masked_conv import MaskedConv2D
+from genkeras.layers.nade_scan import core_shards, nade_scan
+from genkeras.layers.scan import compiled_recurrence, compiled_scan
 
-__all__ = ["nade_scan"]
+__all__ = ["MaskedConv2D", "compiled_recurrence", "compiled_scan", "core_shards", "nade_scan"]

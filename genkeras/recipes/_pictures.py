@@ -19,6 +19,6 @@ def moved_by_a_pixel(settings):
         chosen = tf.gather(
             tf.stack(windows, axis=1), tf.where(move, window, centre), batch_dims=1
         )  # (batch, 28, 28)
-        return tf.reshape(chosen, (-1, 784))
+        return tf.reshape(chosen, tf.shape(batch))
 
     return moved
