@@ -25,6 +25,8 @@ class ImageModel(ExplicitModel):
     Args:
         image_shape: (height, width) or (height, width, colours), the shape of one example.
         likelihood: what the outputs mean; `Bernoulli()` if None, `Categorical(K)` for K levels.
+        hidden_units: channels of a layer, a multiple of the number of colours.
+        head_units: channels of the two layers before the outputs, a multiple as well.
         ordering: "raster", from the top left corner row by row; "reversed", the same backwards
             (the colours of a pixel keep their order); "column-major", column by column.
         num_labels: number of class labels, or None.
@@ -34,12 +36,14 @@ class ImageModel(ExplicitModel):
     # The kernel over the image itself, which all these models have in common.
     input_kernel = (7, 7)
 
-    def __init__(self, image_shape, likelihood=None, ordering="raster", **kwargs):
+    def __init__(self, image_shape, likelihood, hidden_units, head_units, ordering, **kwargs):
         super().__init__(likelihood or Bernoulli(), **kwargs)
         self.image_shape = _image_shape(image_shape)
         if ordering not in ORDERINGS:
             raise ValueError(f"Expected ordering to be one of {ORDERINGS}. Received: {ordering!r}")
         self.ordering = ordering
+        self.hidden_units = checks.multiple_of("hidden_units", hidden_units, self.num_colors)
+        self.head_units = checks.multiple_of("head_units", head_units, self.num_colors)
         self._num_convolutions = 0
 
     @property
@@ -140,6 +144,12 @@ class ImageModel(ExplicitModel):
             initializer=keras.initializers.RandomNormal(stddev=units**-0.5, seed=self.seed),
         )
 
+    def _labels(self, condition):
+        """What the labels add to a pixel: `(batch, units)`, or one row of zeros."""
+        if condition is None:
+            return tf.zeros((1, 1))
+        return tf.gather(self.label_kernel, condition)
+
     def _by_color(self, outputs, *sides):
         """`(batch, *sides, outputs)` to `(batch, *sides, colours, num_parameters)` float32."""
         shape = (-1, *sides, self.likelihood.num_parameters, self.num_colors)
@@ -210,6 +220,8 @@ class ImageModel(ExplicitModel):
         return {
             **super().get_config(),
             "image_shape": self.image_shape,
+            "hidden_units": self.hidden_units,
+            "head_units": self.head_units,
             "ordering": self.ordering,
         }
 

@@ -49,11 +49,16 @@ class PixelCNN(ImageModel):
         **kwargs,
     ):
         super().__init__(
-            image_shape, likelihood, ordering, num_labels=num_labels, seed=seed, **kwargs
+            image_shape,
+            likelihood,
+            hidden_units,
+            head_units,
+            ordering,
+            num_labels=num_labels,
+            seed=seed,
+            **kwargs,
         )
-        self.hidden_units = checks.multiple_of("hidden_units", hidden_units, self.num_colors)
         self.num_blocks = checks.positive_int("num_blocks", num_blocks)
-        self.head_units = checks.multiple_of("head_units", head_units, self.num_colors)
 
     def build(self, input_shape):
         units, wide = self.hidden_units, 2 * self.hidden_units
@@ -71,10 +76,8 @@ class PixelCNN(ImageModel):
 
     def raster_outputs(self, x, condition, training):
         features = self.input_conv(x)  # (batch, rows, columns, 2h)
-        if condition is not None:
-            labels = tf.gather(self.label_kernel, condition)[:, tf.newaxis, tf.newaxis]
-            features += tf.cast(labels, features.dtype)
-        return self._outputs(features, lambda layer, x: layer(x))
+        labels = tf.cast(self._labels(condition), features.dtype)[..., tf.newaxis, tf.newaxis, :]
+        return self._outputs(features + labels, lambda layer, x: layer(x))
 
     def _outputs(self, features, apply):
         """From the features of the input convolution; `apply(layer, x)` is the layer's output."""
@@ -89,8 +92,7 @@ class PixelCNN(ImageModel):
     def _start(self, batch_size, condition):
         _, columns, _ = self._turned_shape
         caches = AtPixel.empty_caches([look for _, look, _ in self.blocks], batch_size, columns)
-        labels = 0.0 if condition is None else tf.gather(self.label_kernel, condition)
-        return caches, labels
+        return caches, self._labels(condition)
 
     def _enter_row(self, state, rows):
         caches, labels = state
@@ -103,12 +105,7 @@ class PixelCNN(ImageModel):
         return (at_pixel.caches, labels), outputs
 
     def get_config(self):
-        return {
-            **super().get_config(),
-            "hidden_units": self.hidden_units,
-            "num_blocks": self.num_blocks,
-            "head_units": self.head_units,
-        }
+        return {**super().get_config(), "num_blocks": self.num_blocks}
 
 
 @keras.saving.register_keras_serializable(package="genkeras")
@@ -143,11 +140,16 @@ class GatedPixelCNN(ImageModel):
         **kwargs,
     ):
         super().__init__(
-            image_shape, likelihood, ordering, num_labels=num_labels, seed=seed, **kwargs
+            image_shape,
+            likelihood,
+            hidden_units,
+            head_units,
+            ordering,
+            num_labels=num_labels,
+            seed=seed,
+            **kwargs,
         )
-        self.hidden_units = checks.multiple_of("hidden_units", hidden_units, self.num_colors)
         self.num_layers = checks.positive_int("num_layers", num_layers)
-        self.head_units = checks.multiple_of("head_units", head_units, self.num_colors)
 
     def build(self, input_shape):
         units, gates, colors = self.hidden_units, 2 * self.hidden_units, self.num_colors
@@ -238,12 +240,7 @@ class GatedPixelCNN(ImageModel):
         return (above, at_pixel.caches, links, labels), outputs
 
     def get_config(self):
-        return {
-            **super().get_config(),
-            "hidden_units": self.hidden_units,
-            "num_layers": self.num_layers,
-            "head_units": self.head_units,
-        }
+        return {**super().get_config(), "num_layers": self.num_layers}
 
 
 def _gated(gates):
