@@ -53,6 +53,20 @@ def orderless_nade(arguments):
     }
 
 
+def pixel_models(arguments):
+    from benchmarks import pixel_models
+
+    return {
+        "hidden_units": pixel_models.UNITS,
+        "batch_size": pixel_models.TRAINING_BATCH,
+        "cpu_cores": os.cpu_count(),
+        "sampling": pixel_models.sampling(),
+        "training_step": pixel_models.training_steps(),
+        "recurrences": pixel_models.recurrences(),
+        "growth": pixel_models.growth(),
+    }
+
+
 def show(title, table):
     """Prints one table."""
     print(f"\n{title.replace('_', ' ')}")
@@ -61,7 +75,7 @@ def show(title, table):
         print("  ".join(f"{value:>20}" for value in row.values()))
 
 
-BENCHMARKS = {"nade": nade, "orderless_nade": orderless_nade}
+BENCHMARKS = {"nade": nade, "orderless_nade": orderless_nade, "pixel_models": pixel_models}
 
 if __name__ == "__main__":
     main()

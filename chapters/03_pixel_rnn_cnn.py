@@ -8,6 +8,7 @@
 # see, and measures what they gain over NADE, what they cost to train, and what to generate.
 
 # %% tags=["fold"]
+import dataclasses
 import itertools
 import math
 import textwrap
@@ -408,9 +409,9 @@ book.figure(
 # above, unless the window of the first convolution reaches it. Exercise 3.4 leaves the shift out.
 
 # %% tags=["hide"]
-book.source(pixel_lstm._lstm)
-book.source(pixel_lstm._row_step)
-book.source(pixel_lstm._diagonal_step)
+book.source(pixel_lstm.lstm_step)
+book.source(pixel_lstm.row_step)
+book.source(pixel_lstm.diagonal_step)
 book.source(pixel_lstm.DiagonalBiLSTM.call)
 
 # %% [markdown]
@@ -1150,25 +1151,52 @@ def pixel_digits():
     return {name: getattr(source, name).x for name in ("train", "valid", "test")}
 
 
-grid = book.setting(default=pixel_digits, full=pooled_mnist)()
-grid_side = math.isqrt(grid["train"].shape[1])
-grid_shape, grid_depth = (grid_side, grid_side), grid_side**2
-study_schedule = book.setting(
-    default={"epochs": 12, "batch_size": 133, "rate": 2e-2},
-    full={"epochs": 8, "batch_size": 100, "rate": 1e-2},
-)
+@dataclasses.dataclass(frozen=True)
+class Grid:
+    """Square images, and how the models of the study are trained on them."""
+
+    splits: dict  # name -> rows of pixels
+    schedule: dict
+    size: dict  # of PixelCNN
+
+    @property
+    def depth(self):
+        return self.splits["train"].shape[1]
+
+    @property
+    def shape(self):
+        return (math.isqrt(self.depth),) * 2
+
+    @property
+    def name(self):
+        return " × ".join(map(str, self.shape))
+
+
+def small_grid():
+    return Grid(
+        pixel_digits(),
+        {"epochs": 12, "batch_size": 133, "rate": 2e-2},
+        {"hidden_units": 8, "num_blocks": 2, "head_units": 16},
+    )
+
+
+def large_grid():
+    return Grid(
+        pooled_mnist(),
+        {"epochs": 8, "batch_size": 100, "rate": 1e-2},
+        {"hidden_units": 12, "num_blocks": 3, "head_units": 16},
+    )
+
+
+grids = [make() for make in book.setting(default=[small_grid], full=[small_grid, large_grid])]
 num_seeds = 3
-study_size = {
-    "hidden_units": book.setting(default=8, full=12),
-    "num_blocks": book.setting(default=2, full=3),
-    "head_units": 16,
-}
 
 
-def study(make, orders):
+def study(grid, make, orders):
     """Fits every order with every seed.
 
     Args:
+        grid: a `Grid`.
         make: seed -> model of raster or natural order.
         orders: name -> (seed -> flat positions in the order of the visit).
 
@@ -1177,7 +1205,7 @@ def study(make, orders):
     """
     model = make(0)
     model.build((None, *model.event_shape))
-    compile_for(model, grid["train"], **study_schedule)
+    compile_for(model, grid.splits["train"], **grid.schedule)
     model.optimizer.build(model.trainable_variables)
     unused = [variable.numpy() for variable in model.optimizer.variables]
     nlls, weights = {}, {}
@@ -1191,74 +1219,93 @@ def study(make, orders):
                 variable.assign(value)
             visited = {
                 split: x[:, order_of_seed(seed)].reshape(-1, *model.event_shape)
-                for split, x in grid.items()
+                for split, x in grid.splits.items()
             }
-            fit(model, visited["train"], visited["valid"], seed=seed, **study_schedule)
+            fit(model, visited["train"], visited["valid"], seed=seed, **grid.schedule)
             weights.setdefault(name, model.get_weights())
             nlls[name].append(-log_probs(model, visited["test"], batch_size=300))
     return {name: np.array(values) for name, values in nlls.items()}, weights
 
 
-def nade_order(name):
+def nade_order(name, grid):
     return lambda seed: np.array(
-        orderings.permutation(orderings.resolve(name, grid_depth, seed), grid_depth)
+        orderings.permutation(orderings.resolve(name, grid.depth, seed), grid.depth)
     )
 
 
-def pixel_order(name):
-    order = PixelCNN(grid_shape, ordering=name, **study_size).drawing_order
+def pixel_order(name, grid):
+    order = PixelCNN(grid.shape, ordering=name, **grid.size).drawing_order
     return lambda seed: order
 
 
-nade_by_order, _ = study(
-    lambda seed: NADE(grid_depth, hidden_units=100, activation="relu", seed=seed),
-    {name: nade_order(name) for name in orderings.NAMES},
-)
-cnn_by_order, cnn_weights = study(
-    lambda seed: PixelCNN(grid_shape, seed=seed, **study_size),
-    {name: pixel_order(name) for name in ("raster", "reversed", "column-major")},
-)
+nade_by_order, cnn_by_order = {}, {}
+for grid in grids:
+    nade_by_order[grid.name], _ = study(
+        grid,
+        lambda seed, grid=grid: NADE(grid.depth, hidden_units=100, activation="relu", seed=seed),
+        {name: nade_order(name, grid) for name in orderings.NAMES},
+    )
+    cnn_by_order[grid.name], cnn_weights = study(
+        grid,
+        lambda seed, grid=grid: PixelCNN(grid.shape, seed=seed, **grid.size),
+        {name: pixel_order(name, grid) for name in ("raster", "reversed", "column-major")},
+    )
 
 # %% tags=["hide"]
 order_rows, apart = [], []
-for family, by_order in (("NADE", nade_by_order), ("PixelCNN", cnn_by_order)):
-    first = next(iter(by_order))
-    for name, nlls in by_order.items():
-        means = nlls.mean(axis=1)
-        paired = (nlls - by_order[first]).mean(axis=0)
-        # Seeds and test images are two sources of chance; their variances add.
-        both = math.sqrt(
-            error(paired) ** 2 + error(means) ** 2 + error(by_order[first].mean(axis=1)) ** 2
-        )
-        gap = "" if name == first else f"{number(round(paired.mean(), 2) + 0, '+.2f')} ± {both:.2f}"
-        if name != first and abs(paired.mean()) > 2.6 * both:
-            apart.append((family, name, paired.mean()))
-        order_rows.append([family, name, f"{means.mean():.2f} ± {error(means):.2f}", gap])
+for family, of_grids in (("NADE", nade_by_order), ("PixelCNN", cnn_by_order)):
+    for sides, by_order in of_grids.items():
+        first = next(iter(by_order))
+        for name, nlls in by_order.items():
+            means = nlls.mean(axis=1)
+            paired = (nlls - by_order[first]).mean(axis=0)
+            # Seeds and test images are two sources of chance; their variances add.
+            both = math.sqrt(
+                error(paired) ** 2 + error(means) ** 2 + error(by_order[first].mean(axis=1)) ** 2
+            )
+            gap = f"{number(round(paired.mean(), 2) + 0, '+.2f')} ± {both:.2f}"
+            if name != first and abs(paired.mean()) > 2.6 * both:
+                apart.append(f"{family} {name}, {sides} ({number(paired.mean(), '+.2f')})")
+            order_rows.append(
+                [
+                    sides,
+                    family,
+                    name,
+                    f"{means.mean():.2f} ± {error(means):.2f}",
+                    "" if name == first else gap,
+                ]
+            )
+counts = " and ".join(f"{len(grid.splits['test']):,} ({grid.name})" for grid in grids)
+cnn_sizes = " and ".join(
+    f"{grid.size['num_blocks']} blocks of {grid.size['hidden_units']} channels ({grid.name})"
+    for grid in grids
+)
 book.table(
-    order_rows,
-    ["model", "order", "test NLL (nats)", "minus the first order"],
-    f"{grid_side} × {grid_side} digits, mean of {num_seeds} seeds ± its standard error over seeds. "
-    f"The error of the difference counts seeds and test images ({len(grid['test']):,}). NADE has "
-    f"100 units; PixelCNN {study_size['num_blocks']} blocks of {study_size['hidden_units']} "
-    "channels.",
+    sorted(order_rows, key=lambda row: int(row[0].split()[0])),
+    ["images", "model", "order", "test NLL (nats)", "minus the first order"],
+    f"Digits, mean of {num_seeds} seeds ± its standard error over seeds. The error of the "
+    f"difference counts seeds and test images, of which there are {counts}. NADE has 100 units; "
+    f"PixelCNN {cnn_sizes}.",
     name="orders",
 )
-local = [nlls.mean() for name, nlls in nade_by_order.items() if name != "random"]
-random_gap = nade_by_order["random"].mean() - np.mean(local)
-cnn_means = {name: nlls.mean() for name, nlls in cnn_by_order.items()}
-cnn_span = max(cnn_means.values()) - min(cnn_means.values())
+spans = []
+for grid in grids:
+    local = [nlls.mean() for name, nlls in nade_by_order[grid.name].items() if name != "random"]
+    random_gap = nade_by_order[grid.name]["random"].mean() - np.mean(local)
+    cnn_means = [nlls.mean() for nlls in cnn_by_order[grid.name].values()]
+    spans.append(
+        f"On {grid.name} pixels NADE's random orders average {number(random_gap, '+.2f')} nats "
+        f"against its other five, which span {max(local) - min(local):.2f}; PixelCNN's three span "
+        f"{max(cnn_means) - min(cnn_means):.2f}."
+    )
 book.say(
     "Differences from the first order of each family by more than 2.6 standard errors, which "
     "chance exceeds about once in a hundred comparisons (more often with so few seeds): "
-    + (
-        "; ".join(f"{family} {name} ({number(gap, '+.2f')})" for family, name, gap in apart)
-        if apart
-        else "none"
-    )
-    + f". NADE's random orders average {number(random_gap, '+.2f')} nats against its other five, "
-    f"which span {max(local) - min(local):.2f}; PixelCNN's three span {cnn_span:.2f}. Turning an "
-    "image changes no neighbourhood, only which of two neighbours is seen first, so there is "
-    "little reason for a large difference between PixelCNN's orders. Under a random order "
+    + ("; ".join(apart) if apart else "none")
+    + ". "
+    + " ".join(spans)
+    + " Turning an image changes no neighbourhood, only which of two neighbours is seen first, so "
+    "there is little reason for a large difference between PixelCNN's orders. Under a random order "
     "what is known around a pixel differs from pixel to pixel, and one inner pixel in five comes "
     "before all four of its neighbours."
 )
@@ -1268,19 +1315,21 @@ book.say(
 # network of the study becomes a column-major model by its name alone: same weights, turned images.
 
 # %%
-by_columns = PixelCNN(grid_shape, ordering="column-major", **study_size)
-by_columns.build((None, *grid_shape))
+grid = grids[-1]
+last_test = grid.splits["test"]
+by_columns = PixelCNN(grid.shape, ordering="column-major", **grid.size)
+by_columns.build((None, *grid.shape))
 by_columns.set_weights(cnn_weights["column-major"])
-left = np.zeros(grid_shape, bool)
-left[:, : grid_side // 2] = True
-picked = np.random.default_rng(1).choice(len(grid["test"]), 4, replace=False)
-left_originals = grid["test"][picked].reshape(-1, *grid_shape)
+left = np.zeros(grid.shape, bool)
+left[:, : grid.shape[1] // 2] = True
+picked = np.random.default_rng(1).choice(len(last_test), 4, replace=False)
+left_originals = last_test[picked].reshape(-1, *grid.shape)
 from_left = by_columns.sample(
     16, conditioned_on=np.repeat(left_originals, 4, axis=0), mask=left, seed=2
 ).numpy()
 same_density = np.abs(
-    -log_probs(by_columns, grid["test"].reshape(-1, *grid_shape), batch_size=300)
-    - cnn_by_order["column-major"][0]
+    -log_probs(by_columns, last_test.reshape(-1, *grid.shape), batch_size=300)
+    - cnn_by_order[grid.name]["column-major"][0]
 ).max()
 
 # %% tags=["fold"]

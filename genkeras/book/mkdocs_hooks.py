@@ -22,6 +22,13 @@ _BENCHMARK_HEADS = {
     "per_pixel_ratio": "density per variable ÷ loop",
     "peak_mib": "peak memory (MiB)",
     "forward_passes_ratio": "a pass per variable ÷ this",
+    "full_passes_ratio": "a pass per pixel ÷ loop",
+    "step_ms": "training step (ms)",
+    "to_pixelcnn_ratio": "÷ PixelCNN's",
+    "compiled_ms": "compiled (ms)",
+    "graph_ratio": "graph ÷ compiled",
+    "eager_ratio": "eager ÷ compiled",
+    "draw_ms": "sampling (ms)",
 }
 _HIGHER_IS_BETTER = ("log-likelihood", "log_likelihood", "accuracy", "bleu", "modes", "auc")
 _STATUS = {
@@ -122,8 +129,10 @@ def benchmark(path, name):
     """
     rows = json.loads(path.read_text(encoding="utf-8"))[name]
     heads = [_BENCHMARK_HEADS.get(head, head) for head in rows[0]]
-    cells = [[f"{value:,}" for value in row.values()] for row in rows]
-    table = _table(heads, cells, right=range(len(heads)))
+    values = [list(row.values()) for row in rows]
+    numbers = [k for k, value in enumerate(values[0]) if not isinstance(value, str)]
+    cells = [[f"{v:,}" if k in numbers else v for k, v in enumerate(row)] for row in values]
+    table = _table(heads, cells, right=numbers)
     return f'<div class="gk-wide" markdown="1">\n\n{table}\n\n</div>'
 
 

@@ -90,7 +90,7 @@ class RowLSTM(_PixelLSTM):
         """The state after a pixel with input x `(batch, channels)`, and its output `(batch, h)`."""
         caches, h, c, c_above, gates = state
         at_pixel = AtPixel(caches, column)
-        new_h, new_c = _lstm(at_pixel(self.input_to_state, x) + gates[column], c_above[column])
+        new_h, new_c = lstm_step(at_pixel(self.input_to_state, x) + gates[column], c_above[column])
         h, c = (_written(*pair, column) for pair in ((h, new_h), (c, new_c)))
         return (at_pixel.caches, h, c, c_above, gates), new_h
 
@@ -136,7 +136,7 @@ class DiagonalBiLSTM(_PixelLSTM):
         def step(k, h, c, states):
             column = columns - 1 - k
             before = tf.concat([h, above[column]], axis=-1)
-            h, c = _lstm(gates[column] + tf.matmul(before, kernel), c)
+            h, c = lstm_step(gates[column] + tf.matmul(before, kernel), c)
             return k + 1, h, c, states.write(column, h)
 
         empty = tf.zeros((batch_size, self.units))
@@ -154,13 +154,13 @@ class DiagonalBiLSTM(_PixelLSTM):
         window = x[tf.newaxis, tf.newaxis]
         left_gates, right_gates = (layer.at(window) for layer in self.input_to_state)
         before = tf.concat([h[column], above[column]], axis=-1)
-        new_h, new_c = _lstm(left_gates + tf.matmul(before, self.state_kernels[0]), c[column])
+        new_h, new_c = lstm_step(left_gates + tf.matmul(before, self.state_kernels[0]), c[column])
         h, c = (_written(*pair, column + 1) for pair in ((h, new_h), (c, new_c)))
         gates = _written(gates, right_gates, column)
         return (h, c, above, gates, right), new_h + right[column]
 
 
-def _lstm(gates, c):
+def lstm_step(gates, c):
     """One step of an LSTM: the new h and c."""
     out, forget, enter, value = tf.split(gates, 4, axis=-1)
     c = tf.sigmoid(forget) * c + tf.sigmoid(enter) * tf.tanh(value)
@@ -180,21 +180,24 @@ def _three_nearest(h, axis):
     return tf.concat(pieces, axis=-1)
 
 
-def _row_step(gates, h, c, kernel):
-    return _lstm(gates + tf.einsum("bci,io->bco", _three_nearest(h, axis=1), kernel), c)
+def row_step(gates, h, c, kernel):
+    """A row of a Row LSTM: h and c `(batch, columns, h)` after it, from those of the row above."""
+    return lstm_step(gates + tf.einsum("bci,io->bco", _three_nearest(h, axis=1), kernel), c)
 
 
-def _rows_first(maps):
+def rows_first(maps):
+    """`(batch, rows, ...)` to `(rows, batch, ...)`, and back."""
     return tf.transpose(maps, (1, 0, 2, 3))
 
 
-def _diagonal_step(gates, h, c, kernel):
+def diagonal_step(gates, h, c, kernel):
+    """A diagonal: h and c `(batch, rows, h)` after it, from those of the diagonal before."""
     above = tf.pad(h[:, :-1], [[0, 0], [1, 0], [0, 0]])
     before = tf.concat([h, above], axis=-1)  # (batch, rows, 2h)
-    return _lstm(gates + tf.einsum("bri,io->bro", before, kernel), c)
+    return lstm_step(gates + tf.einsum("bri,io->bro", before, kernel), c)
 
 
-def _diagonals(gates):
+def diagonals(gates):
     """`(batch, rows, columns, 4h)` to `(diagonals, batch, rows, 4h)`.
 
     Row r is moved to the right by r, which makes columns of diagonals. Outside of the image all
@@ -206,14 +209,14 @@ def _diagonals(gates):
     return tf.transpose(tf.reshape(x, (-1, rows, rows + columns - 1, width)), (2, 0, 1, 3))
 
 
-def _undo_diagonals(states):
+def undo_diagonals(states):
     """`(diagonals, batch, rows, h)` to `(batch, rows, columns, h)`."""
-    diagonals, _, rows, units = states.shape
-    columns = diagonals - rows + 1
-    x = tf.reshape(tf.transpose(states, (1, 2, 0, 3)), (-1, rows * diagonals, units))
+    steps, _, rows, units = states.shape
+    columns = steps - rows + 1
+    x = tf.reshape(tf.transpose(states, (1, 2, 0, 3)), (-1, rows * steps, units))
     x = tf.pad(x, [[0, 0], [0, rows], [0, 0]])
     return tf.reshape(x, (-1, rows, rows + columns, units))[:, :, :columns]
 
 
-_row_states = compiled_recurrence(_row_step, enter=_rows_first, leave=_rows_first)
-_diagonal_states = compiled_recurrence(_diagonal_step, enter=_diagonals, leave=_undo_diagonals)
+_row_states = compiled_recurrence(row_step, enter=rows_first, leave=rows_first)
+_diagonal_states = compiled_recurrence(diagonal_step, enter=diagonals, leave=undo_diagonals)

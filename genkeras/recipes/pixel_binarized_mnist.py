@@ -1,8 +1,8 @@
 """PixelCNN, Row LSTM and Diagonal BiLSTM on statically binarized MNIST, test NLL in nats.
 
 van den Oord, Kalchbrenner & Kavukcuoglu 2016, https://arxiv.org/abs/1601.06759, Table 4. The models
-here are smaller and trained for two hours on two CPU cores; where there is a GPU, `FULL` has the
-sizes of the paper, with as many epochs as a model of this kind is usually given.
+here are trained for about an hour and a half each on one of two CPU cores;
+`pixel_binarized_mnist_full` has the sizes of the paper.
 """
 
 from genkeras.recipes._optimizers import adamw_on_a_cosine
@@ -10,23 +10,18 @@ from genkeras.recipes._recipe import Recipe
 
 COMMON = {
     "head_units": 32,
-    "learning_rate": 5e-3,
     "warmup_steps": 500,
-    "batch_size": 100,
+    "batch_size": 50,
     "seed": 0,
 }
 
 SETTINGS = {
-    "pixel_cnn": {"hidden_units": 16, "num_blocks": 7, "epochs": 30},
-    "row_lstm": {"hidden_units": 16, "num_layers": 2, "epochs": 30},
-    "diagonal_bilstm": {"hidden_units": 16, "num_layers": 1, "epochs": 20},
+    "pixel_cnn": {"hidden_units": 32, "num_blocks": 10, "learning_rate": 3e-3, "epochs": 26},
+    "row_lstm": {"hidden_units": 32, "num_layers": 2, "learning_rate": 5e-3, "epochs": 16},
+    "diagonal_bilstm": {"hidden_units": 32, "num_layers": 1, "learning_rate": 5e-3, "epochs": 12},
 }
 
-CANDIDATES = (
-    {"epochs": 1, "warmup_steps": 100, "learning_rate": 1e-3},
-    {"epochs": 1, "warmup_steps": 100, "learning_rate": 3e-3},
-    {"epochs": 1, "warmup_steps": 100, "learning_rate": 1e-2},
-)
+CANDIDATES = ()
 
 
 def load():
@@ -38,12 +33,28 @@ def load():
 def make_pixel_cnn(settings, dataset):
     from genkeras import PixelCNN
 
-    model = PixelCNN(
+    return _compiled(PixelCNN, settings, dataset, num_blocks=settings["num_blocks"])
+
+
+def make_row_lstm(settings, dataset):
+    from genkeras import RowLSTM
+
+    return _compiled(RowLSTM, settings, dataset, num_layers=settings["num_layers"])
+
+
+def make_diagonal_bilstm(settings, dataset):
+    from genkeras import DiagonalBiLSTM
+
+    return _compiled(DiagonalBiLSTM, settings, dataset, num_layers=settings["num_layers"])
+
+
+def _compiled(model_class, settings, dataset, **depth):
+    model = model_class(
         dataset.image_shape,
         hidden_units=settings["hidden_units"],
-        num_blocks=settings["num_blocks"],
         head_units=settings["head_units"],
         seed=settings["seed"],
+        **depth,
     )
     model.compile(adamw_on_a_cosine(settings, len(dataset.train)))
     return model
@@ -78,4 +89,8 @@ def _recipe(name, published, status, make_model):
     )
 
 
-RECIPES = (_recipe("pixel_cnn", 81.30, "V2", make_pixel_cnn),)
+RECIPES = (
+    _recipe("pixel_cnn", 81.30, "V2", make_pixel_cnn),
+    _recipe("row_lstm", 80.54, "R", make_row_lstm),
+    _recipe("diagonal_bilstm", 80.75, "R", make_diagonal_bilstm),
+)
