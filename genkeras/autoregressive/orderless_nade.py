@@ -23,7 +23,7 @@ import tensorflow as tf
 from genkeras import checks
 from genkeras.autoregressive import orderings as orders
 from genkeras.autoregressive.sequential import SequentialModel
-from genkeras.layers import compiled_scan, core_shards
+from genkeras.layers.orderless_scan import orderless_scan, upper_layers
 from genkeras.likelihoods import Bernoulli
 from genkeras.training import mean_loss, replica_seed
 
@@ -145,7 +145,7 @@ class OrderlessNADE(SequentialModel):
         x = self.likelihood.network_input(x) * known
         a = self._start(tf.shape(x)[0], condition)
         a += tf.matmul(x, self.kernel) + tf.matmul(known, self.known_kernel)  # (batch, H)
-        hidden = _upper_layers(a, *self._upper_weights(), self.activation)
+        hidden = upper_layers(a, *self._upper_weights(), self.activation)
         return tf.einsum("bh,dhp->bdp", hidden, self.output_kernel) + self.output_bias
 
     def parameters(self, x, condition=None, training=False):
@@ -260,7 +260,7 @@ class OrderlessNADE(SequentialModel):
 
     def _step(self, a, i):
         """As in `SequentialModel`, with the position of every example's variable, `(batch,)`."""
-        hidden = _upper_layers(a, *self._upper_weights(), self.activation)
+        hidden = upper_layers(a, *self._upper_weights(), self.activation)
         kernel = tf.gather(self.output_kernel, i)  # (batch, H, P)
         return tf.einsum("bh,bhp->bp", hidden, kernel) + tf.gather(self.output_bias, i)
 
@@ -280,61 +280,3 @@ class OrderlessNADE(SequentialModel):
             "orderings": self.orderings,
             "activation": self.activation,
         }
-
-
-def orderless_scan(
-    x, start, kernel, known_kernel, output_kernel, hidden_kernels, hidden_biases, activation
-):
-    """Outputs of every conditional along one order, before the output bias.
-
-    Args:
-        x: `(batch, D)` float32, the variables in the order; so are the rows of the kernels.
-        start: `(batch, H)` float32, first pre-activation before any variable is known.
-        kernel: `(D, H)`, what the value of a variable adds to the pre-activation.
-        known_kernel: `(D, H)`, what knowing it adds, whatever its value.
-        output_kernel: `(D, H, P)`, maps hidden values to the P outputs of a variable.
-        hidden_kernels, hidden_biases: tuples of `(H, H)` and `(H,)`, of the layers above the first.
-        activation: name of a Keras activation.
-
-    Returns:
-        `(batch, D, P)` float32; entry i depends on x_1..x_{i-1} only. Memory is O(batch*H + D*H),
-        but O(batch*D*H) for a gradient, which training does not need.
-    """
-    shared = (kernel, known_kernel, output_kernel, hidden_kernels, hidden_biases)
-    scan = _compiled(activation)
-    shards = zip(core_shards(x), core_shards(start), strict=True)
-    return tf.concat([scan((*shard, *shared)) for shard in shards], axis=0)
-
-
-def _upper_layers(a, kernels, biases, activation):
-    """Values of the last hidden layer `(batch, H)` from pre-activations of the first."""
-    function = keras.activations.get(activation)
-    hidden = function(a)
-    for kernel, bias in zip(kernels, biases, strict=True):
-        hidden = function(tf.matmul(hidden, kernel) + bias)
-    return hidden
-
-
-@functools.lru_cache
-def _compiled(activation):
-    """The loop for one activation, shared by all models."""
-
-    def run(inputs):
-        x, start, kernel, known_kernel, output_kernel, *upper = inputs
-        columns = tf.transpose(x)  # (D, batch)
-
-        def step(i, a, outputs):
-            output = tf.matmul(_upper_layers(a, *upper, activation), output_kernel[i])
-            a += columns[i][:, tf.newaxis] * kernel[i] + known_kernel[i]  # (batch, H)
-            return i + 1, a, outputs.write(i, output)
-
-        outputs = tf.TensorArray(tf.float32, size=kernel.shape[0])
-        *_, outputs = tf.while_loop(
-            lambda i, *_: i < kernel.shape[0],
-            step,
-            (0, start, outputs),
-            maximum_iterations=kernel.shape[0],
-        )
-        return tf.transpose(outputs.stack(), (1, 0, 2))  # (batch, D, P)
-
-    return compiled_scan(run)
