@@ -662,8 +662,8 @@ book.table(
     f"{len(dataset.test):,} test images; ± one standard error, of the difference image by image. "
     f"Training: {len(histories['NADE']['loss'])} epochs for NADE, "
     f"{len(histories['PixelCNN']['loss'])} for the others, compilation and validation "
-    "included. Parameters count weights behind masks too. Sampling: per image, 16 at a time, compiled before. "
-    "Times are of the machine that made this page. "
+    "included. Parameters count weights behind masks too. Sampling: per image, 16 at a time, "
+    "compiled before. Times are of the machine that made this page. "
     f"{dataset.protocol}",
     name="models",
 )
