@@ -20,6 +20,13 @@ def positive_int(name, value, minimum=1):
     return int(value)
 
 
+def boolean(name, value):
+    """`value` if it is True or False."""
+    if not isinstance(value, bool):
+        raise ValueError(f"Expected {name} to be True or False. Received: {name}={value!r}")
+    return value
+
+
 def multiple_of(name, value, divisor):
     """`value` as an int, if it is a positive multiple of `divisor`."""
     value = positive_int(name, value)

@@ -78,7 +78,9 @@ MODELS = {
         reals(3),
     ),
     "pixel cnn of 3 levels": (
-        lambda **k: PixelCNN((3, 3), Categorical(3), 2, 1, 2, ordering="reversed", seed=0, **k),
+        lambda **k: PixelCNN(
+            (3, 3), Categorical(3), 2, 1, 2, ordering="reversed", position_bias=True, seed=0, **k
+        ),
         levels(3, 3, num_classes=3),
     ),
     "gated pixel cnn with labels": (

@@ -29,6 +29,8 @@ class ImageModel(ExplicitModel):
         head_units: channels of the two layers before the outputs, a multiple as well.
         ordering: "raster", from the top left corner row by row; "reversed", the same backwards
             (the colours of a pixel keep their order); "column-major", column by column.
+        position_bias: whether the first layer has a bias for every pixel. Convolutions with the
+            same weights everywhere cannot tell where they are but near a border.
         num_labels: number of class labels, or None.
         seed: int or None.
     """
@@ -36,12 +38,15 @@ class ImageModel(ExplicitModel):
     # The kernel over the image itself, which all these models have in common.
     input_kernel = (7, 7)
 
-    def __init__(self, image_shape, likelihood, hidden_units, head_units, ordering, **kwargs):
+    def __init__(
+        self, image_shape, likelihood, hidden_units, head_units, ordering, position_bias, **kwargs
+    ):
         super().__init__(likelihood or Bernoulli(), **kwargs)
         self.image_shape = _image_shape(image_shape)
         if ordering not in ORDERINGS:
             raise ValueError(f"Expected ordering to be one of {ORDERINGS}. Received: {ordering!r}")
         self.ordering = ordering
+        self.position_bias = checks.boolean("position_bias", position_bias)
         self.hidden_units = checks.multiple_of("hidden_units", hidden_units, self.num_colors)
         self.head_units = checks.multiple_of("head_units", head_units, self.num_colors)
         self._num_convolutions = 0
@@ -90,23 +95,24 @@ class ImageModel(ExplicitModel):
     def _start(self, batch_size, condition):
         raise NotImplementedError(f"{type(self).__name__} must define _start.")
 
-    def _enter_row(self, state, rows):
+    def _enter_row(self, state, rows, row):
         """The state at the start of a row.
 
         Args:
             state: at the end of the row above.
             rows: `(columns + margins, height, batch, colours)`, what the input kernel covers along
                 the row; of the row itself, which comes last, nothing is known yet.
+            row: int tensor.
         """
         raise NotImplementedError(f"{type(self).__name__} must define _enter_row.")
 
-    def _step(self, state, window, column):
+    def _step(self, state, window, row, column):
         """The state and the raw outputs `(batch, outputs)` of a pixel.
 
         Args:
             state: before the pixel, or after a step that knew fewer of its colours.
             window: `(width, height, batch, colours)`, what the input kernel covers.
-            column: int tensor.
+            row, column: int tensors.
         """
         raise NotImplementedError(f"{type(self).__name__} must define _step.")
 
@@ -150,6 +156,26 @@ class ImageModel(ExplicitModel):
             return tf.zeros((1, 1))
         return tf.gather(self.label_kernel, condition)
 
+    def _place_kernel(self, units):
+        """What its place adds to a pixel of a map: `(rows, columns, units)`, or zeros for all."""
+        if not self.position_bias:
+            return np.zeros((1, 1, units), "float32")
+        shape = (*self._turned_shape[:2], units)
+        return self.add_weight(name="place_kernel", shape=shape, initializer="zeros")
+
+    def _places_of(self, row):
+        """What their places add to the pixels of a row: `(columns, units)`, or one for all."""
+        return tf.convert_to_tensor(self.place_kernel)[row if self.position_bias else 0]
+
+    def _place(self, row, column):
+        """What its place adds to a pixel: `(units,)`."""
+        return self._places_of(row)[column if self.position_bias else 0]
+
+    def _shifts(self, condition, dtype):
+        """What labels and places add to a map: `(batch, rows, columns, units)`, or 1 for a size."""
+        labels = tf.cast(self._labels(condition), dtype)
+        return labels[:, tf.newaxis, tf.newaxis] + tf.cast(self.place_kernel, dtype)
+
     def _by_color(self, outputs, *sides):
         """`(batch, *sides, outputs)` to `(batch, *sides, colours, num_parameters)` float32."""
         shape = (-1, *sides, self.likelihood.num_parameters, self.num_colors)
@@ -178,7 +204,7 @@ class ImageModel(ExplicitModel):
                 pixel = [tf.zeros(batch_size)] * colors
                 for color in range(colors):
                     window = tf.slice(image, [column, row, 0, 0], [2 * side + 1, above + 1, -1, -1])
-                    state, outputs = self._step(state, window, column)
+                    state, outputs = self._step(state, window, row, column)
                     drawn = self.likelihood.sample_from_noise(
                         self._by_color(outputs)[:, color], noise[row, column, color]
                     )
@@ -193,7 +219,7 @@ class ImageModel(ExplicitModel):
 
             def draw_row(row, state, image, values):
                 state = self._enter_row(
-                    state, tf.slice(image, [0, row, 0, 0], [-1, above + 1, -1, -1])
+                    state, tf.slice(image, [0, row, 0, 0], [-1, above + 1, -1, -1]), row
                 )
                 _, _, state, image, values = tf.while_loop(
                     lambda row, column, *_: column < columns,
@@ -223,6 +249,7 @@ class ImageModel(ExplicitModel):
             "hidden_units": self.hidden_units,
             "head_units": self.head_units,
             "ordering": self.ordering,
+            "position_bias": self.position_bias,
         }
 
 

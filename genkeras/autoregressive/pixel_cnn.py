@@ -29,6 +29,7 @@ class PixelCNN(ImageModel):
         num_blocks: number of residual blocks.
         head_units: channels of the two layers before the outputs, a multiple as well.
         ordering: "raster", "reversed" or "column-major".
+        position_bias: whether the first layer has a bias for every pixel; the papers have none.
         num_labels: number of class labels y for p(x | y), or None.
         seed: int or None; also seeds the weights.
 
@@ -44,6 +45,7 @@ class PixelCNN(ImageModel):
         num_blocks=7,
         head_units=32,
         ordering="raster",
+        position_bias=False,
         num_labels=None,
         seed=None,
         **kwargs,
@@ -54,6 +56,7 @@ class PixelCNN(ImageModel):
             hidden_units,
             head_units,
             ordering,
+            position_bias,
             num_labels=num_labels,
             seed=seed,
             **kwargs,
@@ -73,11 +76,12 @@ class PixelCNN(ImageModel):
         ]
         self.head = self._head(wide, self.head_units)
         self.label_kernel = self._label_kernel(wide)
+        self.place_kernel = self._place_kernel(wide)
 
     def raster_outputs(self, x, condition, training):
         features = self.input_conv(x)  # (batch, rows, columns, 2h)
-        labels = tf.cast(self._labels(condition), features.dtype)[..., tf.newaxis, tf.newaxis, :]
-        return self._outputs(features + labels, lambda layer, x: layer(x))
+        features += self._shifts(condition, features.dtype)
+        return self._outputs(features, lambda layer, x: layer(x))
 
     def _outputs(self, features, apply):
         """From the features of the input convolution; `apply(layer, x)` is the layer's output."""
@@ -94,14 +98,15 @@ class PixelCNN(ImageModel):
         caches = AtPixel.empty_caches([look for _, look, _ in self.blocks], batch_size, columns)
         return caches, self._labels(condition)
 
-    def _enter_row(self, state, rows):
+    def _enter_row(self, state, rows, row):
         caches, labels = state
         return AtPixel.next_row(caches), labels
 
-    def _step(self, state, window, column):
+    def _step(self, state, window, row, column):
         caches, labels = state
         at_pixel = AtPixel(caches, column)
-        outputs = self._outputs(self.input_conv.at(window) + labels, at_pixel)
+        features = self.input_conv.at(window) + labels + self._place(row, column)
+        outputs = self._outputs(features, at_pixel)
         return (at_pixel.caches, labels), outputs
 
     def get_config(self):
@@ -122,6 +127,7 @@ class GatedPixelCNN(ImageModel):
         num_layers: number of layers after the first.
         head_units: channels of the two layers before the outputs, a multiple as well.
         ordering: "raster", "reversed" or "column-major".
+        position_bias: whether the first layer has a bias for every pixel; the papers have none.
         num_labels: number of class labels y for p(x | y), or None. A label shifts the gates of
             both stacks in every layer.
         seed: int or None; also seeds the weights.
@@ -135,6 +141,7 @@ class GatedPixelCNN(ImageModel):
         num_layers=7,
         head_units=32,
         ordering="raster",
+        position_bias=False,
         num_labels=None,
         seed=None,
         **kwargs,
@@ -145,6 +152,7 @@ class GatedPixelCNN(ImageModel):
             hidden_units,
             head_units,
             ordering,
+            position_bias,
             num_labels=num_labels,
             seed=seed,
             **kwargs,
@@ -170,12 +178,14 @@ class GatedPixelCNN(ImageModel):
         ]
         self.head = self._head(units, self.head_units)
         self.label_kernel = self._label_kernel(2 * gates * len(self.stack_layers))
+        self.place_kernel = self._place_kernel(2 * gates)
 
     def raster_outputs(self, x, condition, training):
         labels = tf.cast(self._label_gates(condition), self.compute_dtype)
-        labels = labels[..., tf.newaxis, tf.newaxis, :]
-        links = self._vertical(x, labels, lambda layer, x: layer(x))
-        return self._horizontal(x, links, labels, lambda layer, x: layer(x))
+        places = tf.cast(self.place_kernel, self.compute_dtype)
+        above, beside = _shifts(labels[..., tf.newaxis, tf.newaxis, :], places)
+        links = self._vertical(x, above, lambda layer, x: layer(x))
+        return self._horizontal(x, links, beside, lambda layer, x: layer(x))
 
     def _label_gates(self, condition):
         """What the labels add to the gates of the two stacks: `(layers, 2, batch, 2h)`."""
@@ -185,19 +195,22 @@ class GatedPixelCNN(ImageModel):
         rows = tf.reshape(tf.gather(self.label_kernel, condition), (-1, count, 2, gates))
         return tf.transpose(rows, (1, 2, 0, 3))
 
-    def _vertical(self, x, labels, apply):
-        """What the rows above say of every pixel: for each layer `(batch, rows, columns, 2h)`."""
+    def _vertical(self, x, shifts, apply):
+        """What the rows above say of every pixel: for each layer `(batch, rows, columns, 2h)`.
+
+        Labels and places shift the gates: `shifts` has what they add, for each layer.
+        """
         links = []
         for k, (look, link, _, _) in enumerate(self.stack_layers):
             gates = apply(look, x)
             links.append(apply(link, gates))
-            x = _gated(gates + labels[k, 0])
+            x = _gated(gates + shifts[k])
         return links
 
-    def _horizontal(self, x, links, labels, apply):
+    def _horizontal(self, x, links, shifts, apply):
         """The outputs; `apply(layer, x)` is a layer's output, here and in `_vertical`."""
         for k, (_, _, look, out) in enumerate(self.stack_layers):
-            hidden = apply(out, _gated(apply(look, x) + links[k] + labels[k, 1]))
+            hidden = apply(out, _gated(apply(look, x) + links[k] + shifts[k]))
             x = hidden if k == 0 else x + hidden
         for layer in self.head:
             x = apply(layer, tf.nn.relu(x))
@@ -215,32 +228,51 @@ class GatedPixelCNN(ImageModel):
             self._label_gates(condition),
         )
 
-    def _enter_row(self, state, rows):
+    def _enter_row(self, state, rows, row):
         above, left, _, labels = state
         first, in_row = self.stack_layers[0][0], InRow(above)
         side = first.width // 2
         image = tf.transpose(rows[side : rows.shape[0] - side], (2, 1, 0, 3))
+        shifts, _ = _shifts(labels[..., tf.newaxis, tf.newaxis, :], self._places_of(row))
         links = self._vertical(
             image,
-            labels[..., tf.newaxis, tf.newaxis, :],
+            shifts,
             lambda layer, x: layer.in_row(x) if layer is first else in_row(layer, x),
         )
         links = tf.transpose(tf.concat(links, axis=1), (1, 2, 0, 3))  # (layers, columns, batch, 2h)
         return in_row.caches, AtPixel.next_row(left), links, labels
 
-    def _step(self, state, window, column):
+    def _step(self, state, window, row, column):
         above, left, links, labels = state
         first, at_pixel = self.stack_layers[0][2], AtPixel(left, column)
+        _, shifts = _shifts(labels, self._place(row, column))
         outputs = self._horizontal(
             window[:, -1:],
             tf.gather(links, column, axis=1),
-            labels,
+            shifts,
             lambda layer, x: layer.at(x) if layer is first else at_pixel(layer, x),
         )
         return (above, at_pixel.caches, links, labels), outputs
 
     def get_config(self):
         return {**super().get_config(), "num_layers": self.num_layers}
+
+
+def _shifts(labels, places):
+    """What labels and, in the first layer, places add to the gates of a stack, layer by layer.
+
+    Args:
+        labels: `(layers, 2, batch, ..., 2h)`, for the vertical stack and the horizontal one.
+        places: `(..., 4h)`, side by side for the two.
+
+    Returns:
+        Two lists, one for each stack.
+    """
+    stacks = []
+    for stack, of_places in enumerate(tf.split(places, 2, axis=-1)):
+        first, *others = tf.unstack(labels[:, stack])
+        stacks.append([first + of_places, *others])
+    return stacks
 
 
 def _gated(gates):

@@ -27,6 +27,7 @@ class PixelRNN(ImageModel):
         num_layers: number of recurrent layers.
         head_units: channels of the two layers before the outputs, a multiple as well.
         ordering: "raster", "reversed" or "column-major".
+        position_bias: whether the first layer has a bias for every pixel; the papers have none.
         num_labels: number of class labels y for p(x | y), or None.
         seed: int or None; also seeds the weights.
     """
@@ -41,6 +42,7 @@ class PixelRNN(ImageModel):
         num_layers=1,
         head_units=32,
         ordering="raster",
+        position_bias=False,
         num_labels=None,
         seed=None,
         **kwargs,
@@ -51,6 +53,7 @@ class PixelRNN(ImageModel):
             hidden_units,
             head_units,
             ordering,
+            position_bias,
             num_labels=num_labels,
             seed=seed,
             **kwargs,
@@ -65,6 +68,7 @@ class PixelRNN(ImageModel):
         self.skips = [self._convolution(units, wide) for _ in range(self.num_layers)]
         self.head = self._head(wide, self.head_units)
         self.label_kernel = self._label_kernel(wide)
+        self.place_kernel = self._place_kernel(wide)
 
     def _recurrent(self, number):
         seed = None if self.seed is None else self.seed + 1000 * (number + 1)
@@ -76,8 +80,8 @@ class PixelRNN(ImageModel):
 
     def raster_outputs(self, x, condition, training):
         features = self.input_conv(x)  # (batch, rows, columns, 2h)
-        labels = tf.cast(self._labels(condition), features.dtype)[..., tf.newaxis, tf.newaxis, :]
-        return self._outputs(features + labels, lambda layer, x: layer(x))
+        features += self._shifts(condition, features.dtype)
+        return self._outputs(features, lambda layer, x: layer(x))
 
     def _outputs(self, features, apply):
         """From the features of the input convolution; `apply(layer, x)` is the layer's output."""
@@ -98,12 +102,12 @@ class PixelRNN(ImageModel):
         states = [layer.start(batch_size, columns) for layer in self.recurrent_layers]
         return states, self._labels(condition)
 
-    def _enter_row(self, state, rows):
+    def _enter_row(self, state, rows, row):
         states, labels = state
         pairs = zip(self.recurrent_layers, states, strict=True)
         return [layer.enter_row(one) for layer, one in pairs], labels
 
-    def _step(self, state, window, column):
+    def _step(self, state, window, row, column):
         states, labels = state
         waiting, after = iter(states), []
 
@@ -114,7 +118,8 @@ class PixelRNN(ImageModel):
             after.append(new_state)
             return hidden
 
-        outputs = self._outputs(self.input_conv.at(window) + labels, apply)
+        features = self.input_conv.at(window) + labels + self._place(row, column)
+        outputs = self._outputs(features, apply)
         return (after, labels), outputs
 
     def get_config(self):

@@ -16,9 +16,21 @@ COMMON = {
 }
 
 SETTINGS = {
-    "pixel_cnn": {"hidden_units": 32, "num_blocks": 10, "learning_rate": 3e-3, "epochs": 26},
+    "pixel_cnn": {
+        "hidden_units": 24,
+        "num_blocks": 12,
+        "position_bias": True,
+        "learning_rate": 4e-3,
+        "epochs": 19,
+    },
     "row_lstm": {"hidden_units": 32, "num_layers": 2, "learning_rate": 5e-3, "epochs": 16},
-    "diagonal_bilstm": {"hidden_units": 32, "num_layers": 1, "learning_rate": 5e-3, "epochs": 12},
+    "diagonal_bilstm": {
+        "hidden_units": 32,
+        "num_layers": 1,
+        "position_bias": True,
+        "learning_rate": 5e-3,
+        "epochs": 8,
+    },
 }
 
 CANDIDATES = ()
@@ -53,6 +65,7 @@ def _compiled(model_class, settings, dataset, **depth):
         dataset.image_shape,
         hidden_units=settings["hidden_units"],
         head_units=settings["head_units"],
+        position_bias=settings.get("position_bias", False),
         seed=settings["seed"],
         **depth,
     )

@@ -100,10 +100,17 @@ class Loops:
         rows = self.weights[self.model.label_kernel.path][self.labels]
         return rows[:, np.newaxis, np.newaxis]
 
+    def shifted(self, x):
+        """The features of the first layer with what labels and places add to them."""
+        x = x + self.labelled(x.shape[-1])
+        return x + self.placed() if self.model.position_bias else x
+
+    def placed(self):
+        return self.weights[self.model.place_kernel.path]
+
     def pixel_cnn(self, x):
         """Table 1 of the paper on PixelRNN; the blocks of its figure 5, left."""
-        x = self.convolved(self.model.input_conv, x, "A")
-        x = x + self.labelled(x.shape[-1])
+        x = self.shifted(self.convolved(self.model.input_conv, x, "A"))
         for reduce, look, expand in self.model.blocks:
             hidden = self.convolved(reduce, np.maximum(x, 0), "B")
             hidden = self.convolved(look, np.maximum(hidden, 0), "B")
@@ -116,6 +123,9 @@ class Loops:
         width = 2 * self.model.hidden_units
         labels = self.labelled(2 * width * len(self.model.stack_layers))
         labels = np.split(labels, 2 * len(self.model.stack_layers), axis=-1)
+        if self.model.position_bias:
+            places = np.split(self.placed(), 2, axis=-1)
+            labels[:2] = (label + place for label, place in zip(labels, places, strict=False))
         for k, (vertical, link, horizontal, out) in enumerate(self.model.stack_layers):
             from_above = self.convolved(vertical, above, None if k else "above")
             linked = self.convolved(link, from_above, None)
@@ -127,8 +137,7 @@ class Loops:
 
     def pixel_rnn(self, x):
         states_of_layer = self.row_lstm if type(self.model) is RowLSTM else self.diagonal_bilstm
-        x = self.convolved(self.model.input_conv, x, "A")
-        x = x + self.labelled(x.shape[-1])
+        x = self.shifted(self.convolved(self.model.input_conv, x, "A"))
         skipped = 0
         for recurrent, expand, skip in zip(
             self.model.recurrent_layers, self.model.expansions, self.model.skips, strict=True
@@ -208,6 +217,7 @@ def log_probs_by_loops(model, x, labels=None, weights=None):
 
 ORACLE_CASES = {
     "grey": (((4, 5),), {}),
+    "with a bias for every pixel": (((4, 5),), {"position_bias": True}),
     "narrow": (((5, 1),), {}),
     "one row": (((1, 5),), {}),
     "colours of 3 levels with labels": (((3, 3, 3), Categorical(3)), {"num_labels": 2}),
@@ -227,7 +237,7 @@ def test_log_prob_is_that_of_the_loops(family, case):
 
 @every_family
 def test_slopes_of_log_prob_to_every_weight_are_those_of_the_loops(family):
-    model = made(family, (3, 4), depth=1, num_labels=2, scale=0.5)
+    model = made(family, (3, 4), depth=1, num_labels=2, position_bias=True, scale=0.5)
     x, labels = random_images(model, 5), np.arange(5) % 2
     values = [weight.value for weight in model.trainable_variables]
 
@@ -260,7 +270,7 @@ SPACES = {
     "3 x 3": ((3, 3), None, {}),
     "4 x 3": ((4, 3), None, {}),
     "2 x 3 of 3 levels with labels": ((2, 3), Categorical(3), {"num_labels": 2}),
-    "2 x 2 in colour": ((2, 2, 3), None, {}),
+    "2 x 2 in colour": ((2, 2, 3), None, {"position_bias": True}),
     "1 x 2 in colour of 3 levels": ((1, 2, 3), Categorical(3), {}),
 }
 
@@ -383,11 +393,15 @@ def test_orderings_are_the_raster_order_of_a_turned_image(family, shape):
 # Draws. A compiled loop for each model: all tests draw blocks of one size.
 
 DRAWN = {
-    "3 levels by columns": ((3, 2), Categorical(3), {"ordering": "column-major"}),
+    "3 levels by columns": (
+        (3, 2),
+        Categorical(3),
+        {"ordering": "column-major", "position_bias": True},
+    ),
     "colours backwards with labels": (
         (2, 2, 3),
         None,
-        {"ordering": "reversed", "num_labels": 2},
+        {"ordering": "reversed", "num_labels": 2, "position_bias": True},
     ),
     # More than the first kernel covers, so that what the loop carries must be of the right rows.
     "7 x 9": ((7, 9), None, {}),
@@ -595,6 +609,7 @@ def test_it_beats_tables_of_low_order_on_real_digits(family):
         ({"ordering": "spiral"}, "ordering to be one of .*'raster'.* Received: .*'spiral'"),
         ({"ordering": "random"}, "ordering to be one of .*'raster'.* Received: .*'random'"),
         ({"ordering": [2, 0, 1]}, r"ordering to be one of .* Received: .*\[2, 0, 1\]"),
+        ({"position_bias": 1}, "position_bias to be True or False. Received: position_bias=1"),
         ({"likelihood": "bernoulli"}, "likelihood to be an instance .*='bernoulli'"),
         ({"num_labels": 1}, "num_labels to be a whole number >= 2"),
         ({"seed": -1}, "seed to be a whole number >= 0. Received: seed=-1"),
