@@ -598,7 +598,7 @@ nade_schedule = schedule | book.setting(
 score_batch = schedule.get("score_batch", 300)
 size = {"hidden_units": 16, "head_units": 32, "seed": 0}
 num_layers = 3
-PLACED = "PixelCNN, position bias"
+PLACED = "PixelCNN with position bias"
 
 models = {
     "NADE": NADE(
@@ -675,16 +675,16 @@ ranked = sorted(test_nll, key=lambda name: test_nll[name].mean())
 clearly_better = [name for name, gap in against_nade.items() if gap.mean() < -2.5 * error(gap)]
 clearly_worse = [name for name, gap in against_nade.items() if gap.mean() > 2.5 * error(gap)]
 if clearly_better and not clearly_worse:
-    sharing_verdict = "So here sharing weights over the plane pays."
+    sharing_verdict = "Here sharing weights over the plane pays."
 elif clearly_worse and not clearly_better:
     sharing_verdict = (
-        "So here sharing weights over the plane did not pay; "
+        "Here sharing weights over the plane did not pay; "
         f"{len(step_seconds['PixelCNN']):,} training steps are few for {1 + 3 * num_layers + 3} "
         "layers."
     )
 else:
     sharing_verdict = (
-        "So sharing weights over the plane is neither clearly a gain nor clearly a loss here."
+        "Sharing weights over the plane is neither clearly a gain nor clearly a loss here."
     )
 still_falling = [
     name
@@ -712,7 +712,7 @@ book.say(
     f"{listed(clearly_worse)}. "
     "The standard errors are those of these fits on other test images; another seed is not in "
     "them. Nor were the models given the same time: NADE has a learning rate and a number of "
-    "epochs of its own, the other four share theirs. So this says what small models do in little "
+    "epochs of its own, the others share theirs. So this says what small models do in little "
     "training, and not which family is best. "
     + sharing_verdict
     + " GatedPixelCNN, without a blind spot but also with other layers and more weights, is "
@@ -732,8 +732,8 @@ book.say(
 # These digits are centred, so what a pixel is depends on *where* it is. NADE has weights for every
 # place. A stack of convolutions can tell its place only near a border, within as many pixels as it
 # has layers; further inside all places look alike to it, and it cannot know how likely it is that a
-# digit begins here. A bias for every pixel in the first layer mends that. The paper has none: on
-# photographs, whose parts may lie anywhere, there is little to gain.
+# digit begins here. A bias for every pixel in the first layer mends that. The paper has none; of
+# photographs, whose parts may lie anywhere, one expects less.
 
 # %% tags=["hide"]
 by_place = test_nll["PixelCNN"] - test_nll[PLACED]
@@ -1417,8 +1417,8 @@ colour_model = PixelCNN(
     seed=0,
 )
 colour_schedule = book.setting(
-    default={"epochs": 8, "batch_size": 100, "rate": 5e-3},
-    full={"epochs": 10, "batch_size": 100, "rate": 5e-3},
+    default={"epochs": 8, "batch_size": 50, "rate": 1e-2},
+    full={"epochs": 10, "batch_size": 50, "rate": 5e-3},
 )
 compile_for(colour_model, patch_train, **colour_schedule)
 colour_history, _ = fit(colour_model, patch_train, patch_valid, **colour_schedule)

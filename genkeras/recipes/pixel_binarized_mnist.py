@@ -3,6 +3,12 @@
 van den Oord, Kalchbrenner & Kavukcuoglu 2016, https://arxiv.org/abs/1601.06759, Table 4. The models
 here are trained for about an hour and a half each on one of two CPU cores;
 `pixel_binarized_mnist_full` has the sizes of the paper.
+
+Learning rates come from trials of one and two epochs on validation data, and so does the bias for
+every pixel: after two epochs PixelCNN with 7 blocks of 16 channels stood at 92.9 nats without it,
+at 88.0 with it, and at 92.0 with pixels around zero, so that a border differs from blank paper.
+
+Note: the paper has no bias for every pixel. It trains with RMSProp and batches of 16.
 """
 
 from genkeras.recipes._optimizers import adamw_on_a_cosine
@@ -84,8 +90,8 @@ def _recipe(name, published, status, make_model):
         name=f"{name}_binarized_mnist",
         dataset="binarized_mnist",
         split="fixed 50,000 / 10,000 / 10,000; all 10,000 test rows",
-        protocol="static binarization of Larochelle & Murray; raster order; learning rate half of "
-        "the best after one epoch on validation data; test set scored after the last epoch only",
+        protocol="static binarization of Larochelle & Murray; raster order; test set scored after the "
+        "last epoch only",
         metric="test_nll",
         unit="nats",
         published={
