@@ -4,7 +4,7 @@ van den Oord, Kalchbrenner & Kavukcuoglu 2016, https://arxiv.org/abs/1601.06759,
 
 Note: on two CPU cores these would take days; nobody has run them with this library yet. Seven
     layers of 16 channels are the paper's for the Diagonal BiLSTM, as recalled. The Row LSTM is
-    given the same here, PixelCNN fifteen blocks of 64 (maps of 128), all of them one hundred epochs.
+    given the same here, PixelCNN fifteen blocks of 64 (maps of 128), all of them 100 epochs.
 """
 
 import dataclasses
