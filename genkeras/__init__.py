@@ -13,7 +13,8 @@ _HOMES = {
     "Categorical": "genkeras.likelihoods",
     "MixtureOfGaussians": "genkeras.likelihoods",
     "Normal": "genkeras.likelihoods",
-    "StandardNormal": "genkeras.likelihoods",
+    "GaussianMixture": "genkeras.priors",
+    "StandardNormal": "genkeras.priors",
     "DiagonalBiLSTM": "genkeras.autoregressive",
     "FVSBN": "genkeras.autoregressive",
     "NADE": "genkeras.autoregressive",
@@ -22,12 +23,25 @@ _HOMES = {
     "PixelCNN": "genkeras.autoregressive",
     "RowLSTM": "genkeras.autoregressive",
     "TabularAutoregressive": "genkeras.autoregressive",
+    "Autoencoder": "genkeras.latent",
+    "HierarchicalVAE": "genkeras.latent",
+    "IWAE": "genkeras.latent",
+    "VAE": "genkeras.latent",
     "ExplicitModel": "genkeras.models",
     "ImplicitModel": "genkeras.models",
     "LatentVariableModel": "genkeras.models",
 }
 
-_ROOMS = ("book", "datasets", "divergences", "evaluation", "likelihoods", "plots", "recipes")
+_ROOMS = (
+    "book",
+    "datasets",
+    "divergences",
+    "evaluation",
+    "likelihoods",
+    "plots",
+    "priors",
+    "recipes",
+)
 
 __all__ = [*_HOMES, "load_model"]
 

@@ -253,26 +253,3 @@ def _inverse_cdf(logits, uniform):
     below = tf.reduce_sum(tf.cast(cdf <= uniform[..., tf.newaxis], tf.int32), axis=-1)
     # Rounding may leave the last entry of the cdf a hair under 1.
     return tf.minimum(below, logits.shape[-1] - 1)
-
-
-@keras.saving.register_keras_serializable(package="genkeras")
-class StandardNormal:
-    """Prior N(0, I) over a latent vector.
-
-    Args:
-        latent_dim: number of latent variables.
-    """
-
-    def __init__(self, latent_dim):
-        self.latent_dim = checks.positive_int("latent_dim", latent_dim)
-
-    def distribution(self):
-        """TFP distribution of event shape `(latent_dim,)`."""
-        return tfd.MultivariateNormalDiag(loc=tf.zeros(self.latent_dim))
-
-    def get_config(self):
-        return {"latent_dim": self.latent_dim}
-
-    @classmethod
-    def from_config(cls, config):
-        return cls(**config)

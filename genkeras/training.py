@@ -48,6 +48,15 @@ def mean_loss(per_example, sample_weight=None):
     return tf.reduce_mean(per_example) / replicas
 
 
+def replica_mean(value):
+    """Mean of a tensor over the replicas of a strategy; no gradient passes."""
+    value = tf.stop_gradient(value)
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return value
+    return context.all_reduce(tf.distribute.ReduceOp.MEAN, value)
+
+
 def epoch_batches(data, batch_size, seed, first_epoch=0, augment=None):
     """Endless batches of shuffled rows; the order of an epoch is a function of (seed, epoch).
 
@@ -178,7 +187,8 @@ def fit_resumable(
     Returns:
         A list with the logs of every epoch and its "seconds", those before a restart included.
     """
-    model._checked_data(data)
+    if augment is None:  # else the data need not be what the model reads; `fit` checks a batch
+        model._checked_data(data)
     pathlib.Path(directory).mkdir(parents=True, exist_ok=True)
     state = TrainingState(model, directory)
     num_rows = len(tf.nest.flatten(data)[0])

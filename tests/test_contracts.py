@@ -432,7 +432,7 @@ BAD_DATA = {
     ),
     "dataset with targets": (
         tf.data.Dataset.from_tensor_slices((np.zeros((3, 4)), np.zeros(3))).batch(2),
-        "y=None: a generative model has no targets",
+        "y=None: the model has no targets",
     ),
     "dataset with bad weights": (
         weighted_dataset(np.zeros((3, 4)), np.float32([-1, 1, 1]), 2),
@@ -518,7 +518,7 @@ def test_a_call_without_the_condition_is_refused(labelled):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"y": np.zeros(2)}, "y=None: a generative model has no targets.*ndarray"),
+        ({"y": np.zeros(2)}, "y=None: the model has no targets.*ndarray"),
         ({"sample_weight": [1.0, -1.0]}, "sample_weight to be finite and >= 0"),
         ({"sample_weight": [1.0, np.nan]}, "sample_weight to be finite and >= 0"),
         ({"sample_weight": [1.0]}, r"sample_weight of shape \(2,\)"),

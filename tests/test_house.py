@@ -16,6 +16,7 @@ PACKAGE = ROOT / "genkeras"
 FLOORS = {
     "likelihoods": 1,
     "divergences": 1,
+    "priors": 1,
     "checks": 1,
     "layers": 2,
     "models": 3,

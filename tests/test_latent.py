@@ -50,13 +50,14 @@ class LinearGaussian(LatentVariableModel):
 
     def encode(self, x, condition=None):
         loc = tf.matmul(x - self.offset, self.encoder)
-        return tfd.MultivariateNormalDiag(loc, tf.exp(self.log_scale.value) + tf.zeros_like(loc))
+        scale = tf.exp(self.log_scale.value) + tf.zeros_like(loc)
+        return tfd.Independent(tfd.Normal(loc, scale), 1)
 
     def decode(self, z, condition=None):
         loc = tf.matmul(z, self.loadings, transpose_b=True) + self.offset
         if condition is not None:
             loc += tf.gather(self.shift, condition)[:, tf.newaxis]
-        return tfd.MultivariateNormalDiag(loc, NOISE * tf.ones_like(loc))
+        return tfd.Independent(tfd.Normal(loc, NOISE * tf.ones_like(loc)), 1)
 
 
 def exact():

@@ -8,13 +8,8 @@ import pytest
 import tensorflow as tf
 from scipy import integrate, special, stats
 
-from genkeras.likelihoods import (
-    Bernoulli,
-    Categorical,
-    MixtureOfGaussians,
-    Normal,
-    StandardNormal,
-)
+from genkeras.likelihoods import Bernoulli, Categorical, MixtureOfGaussians, Normal
+from genkeras.priors import StandardNormal
 
 LIKELIHOODS = [
     Bernoulli(),

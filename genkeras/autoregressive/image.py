@@ -43,7 +43,7 @@ class ImageModel(ExplicitModel):
     ):
         super().__init__(likelihood or Bernoulli(), **kwargs)
         self.image_shape = _image_shape(image_shape)
-        if ordering not in ORDERINGS:
+        if not isinstance(ordering, str) or ordering not in ORDERINGS:
             raise ValueError(f"Expected ordering to be one of {ORDERINGS}. Received: {ordering!r}")
         self.ordering = ordering
         self.position_bias = checks.boolean("position_bias", position_bias)
@@ -117,6 +117,7 @@ class ImageModel(ExplicitModel):
         raise NotImplementedError(f"{type(self).__name__} must define _step.")
 
     def parameters(self, x, condition=None, training=False):
+        self._ensure_built()
         x = tf.reshape(self.likelihood.network_input(x), (-1, *self._colored_shape))
         outputs = self.raster_outputs(self._turned(x), condition, training)
         parameters = self._turned(self._by_color(outputs, *self._turned_shape[:2]))

@@ -1,4 +1,4 @@
-"""What the three contracts share: checked data, seeds, class conditions."""
+"""What the three contracts and the autoencoder share: checked data, seeds, class conditions."""
 
 import keras
 import numpy as np
@@ -13,8 +13,10 @@ if keras.backend.backend() != "tensorflow":
     )
 
 
-class GenerativeModel(keras.Model):
-    """What the three contracts share. A subclass sets `event_shape` and the methods of its kind.
+class CheckedModel(keras.Model):
+    """A model of data without targets, which are checked before they change anything.
+
+    A subclass sets `event_shape` and the methods of its kind.
 
     Args:
         seed: int seed of the model's own `SeedGenerator`, or None for a random one.
@@ -78,7 +80,7 @@ class GenerativeModel(keras.Model):
         Args:
             x: array `(n, *event_shape)`, `{"x": array, "condition": labels}`, or a
                 `tf.data.Dataset` of batches of either.
-            y: must be None: a generative model has no targets.
+            y: must be None: the model has no targets.
             sample_weight: `(n,)` non-negative weights of the examples' losses, or None.
             validation_data: `x`, or a tuple `(x, None, sample_weight)`, or a dataset.
 
@@ -108,7 +110,7 @@ class GenerativeModel(keras.Model):
     def _checked_data(self, x, y=None, sample_weight=None):
         if y is not None:
             raise ValueError(
-                "Expected y=None: a generative model has no targets; class labels go into "
+                "Expected y=None: the model has no targets; class labels go into "
                 f"{{'x': x, 'condition': labels}}. Received: y of type {type(y).__name__}"
             )
         if isinstance(x, tf.data.Dataset | keras.utils.PyDataset):

@@ -8,14 +8,14 @@ import tensorflow as tf
 
 from genkeras import checks
 from genkeras.likelihoods import Likelihood
-from genkeras.models.base import GenerativeModel
+from genkeras.models.base import CheckedModel
 from genkeras.training import mean_loss, stateless_seed
 
 # Samples are drawn in blocks of these sizes, so that XLA compiles at most three shapes.
 BLOCK_SIZES = (1, 16, 128)
 
 
-class ExplicitModel(GenerativeModel):
+class ExplicitModel(CheckedModel):
     """A model with an exact density: log p(x) = sum_i log p(x_i | x_<i).
 
     A subclass gives `event_shape`, `parameters` and `_sample_block`, and may override

@@ -3,11 +3,11 @@
 import keras
 import tensorflow as tf
 
-from genkeras.models.base import GenerativeModel
+from genkeras.models.base import CheckedModel
 from genkeras.training import mean_loss, replica_seed
 
 
-class ImplicitModel(GenerativeModel):
+class ImplicitModel(CheckedModel):
     """A sampler trained by a game: each player has variables, a loss and an optimiser.
 
     A subclass gives `event_shape`, `players`, `player_variables`, `player_loss`, `sample` and

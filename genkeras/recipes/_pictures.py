@@ -22,3 +22,13 @@ def moved_by_a_pixel(settings):
         return tf.reshape(chosen, tf.shape(batch))
 
     return moved
+
+
+def drawn_anew(settings):
+    """Draws every pixel, 0 or 1, from its grey level in [0, 1], anew in each epoch."""
+    import tensorflow as tf
+
+    def drawn(batch, seed, epoch):
+        return tf.cast(tf.random.stateless_uniform(tf.shape(batch), seed) < batch, tf.float32)
+
+    return drawn

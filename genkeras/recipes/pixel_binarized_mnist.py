@@ -35,7 +35,7 @@ SETTINGS = {
         "num_layers": 1,
         "position_bias": True,
         "learning_rate": 5e-3,
-        "epochs": 8,
+        "epochs": 12,
     },
 }
 

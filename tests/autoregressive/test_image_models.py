@@ -561,6 +561,14 @@ def test_a_new_model_starts_at_the_likelihoods_parameters(family):
 
 
 @every_family
+def test_parameters_of_a_model_that_is_not_built_are_those_of_a_built_one(family):
+    new, built = (FAMILIES[family]((3, 3), None, 4, 1, 4, seed=0) for _ in range(2))
+    x = random_images(built, 2)
+    built.build((None, 3, 3))
+    np.testing.assert_array_equal(new.parameters(x), built.parameters(x))
+
+
+@every_family
 def test_the_seed_decides_the_weights(family):
     one, same, other = (FAMILIES[family]((3, 3), None, 4, 2, 4, seed=s) for s in (1, 1, 2))
     for model in (one, same, other):
@@ -571,6 +579,26 @@ def test_the_seed_decides_the_weights(family):
     kernels = [w.numpy() for w in one.trainable_variables if "kernel" in w.name]
     for first, second in itertools.combinations(kernels, 2):
         assert first.shape != second.shape or np.any(first != second)
+
+
+@every_family
+def test_two_replicas_take_the_step_of_one_device(family, two_replicas):
+    def step():
+        model = made(family, (4, 3), num_labels=2, position_bias=True)
+        x = random_images(model, 8)
+        model.compile(keras.optimizers.SGD(0.1))
+        data = {"x": x, "condition": np.arange(8) % 2}
+        loss = model.fit(data, batch_size=8, shuffle=False, verbose=0).history["loss"][0]
+        return loss, [np.array(weight) for weight in model.trainable_variables]
+
+    loss, weights = step()
+    with two_replicas.scope():
+        loss_of_two, weights_of_two = step()
+    before = [np.array(w) for w in made(family, (4, 3), num_labels=2, position_bias=True).weights]
+    assert any(np.any(now != then) for now, then in zip(weights, before, strict=False))
+    assert loss_of_two == pytest.approx(loss, rel=1e-5)
+    for one, two in zip(weights, weights_of_two, strict=True):
+        np.testing.assert_allclose(two, one, rtol=1e-4, atol=1e-5)
 
 
 @every_family
@@ -609,6 +637,8 @@ def test_it_beats_tables_of_low_order_on_real_digits(family):
         ({"ordering": "spiral"}, "ordering to be one of .*'raster'.* Received: .*'spiral'"),
         ({"ordering": "random"}, "ordering to be one of .*'raster'.* Received: .*'random'"),
         ({"ordering": [2, 0, 1]}, r"ordering to be one of .* Received: .*\[2, 0, 1\]"),
+        ({"ordering": np.arange(3)}, r"ordering to be one of .* Received: .*\[0, 1, 2\]"),
+        ({"ordering": None}, "ordering to be one of .* Received: None"),
         ({"position_bias": 1}, "position_bias to be True or False. Received: position_bias=1"),
         ({"likelihood": "bernoulli"}, "likelihood to be an instance .*='bernoulli'"),
         ({"num_labels": 1}, "num_labels to be a whole number >= 2"),

@@ -58,27 +58,29 @@ def by_loops(layer, x, mask, colors):
 
 @every_kernel
 @pytest.mark.parametrize("mask", ["A", "B", "above", None])
-@pytest.mark.parametrize("colors", [1, 3])
-def test_outputs_are_those_of_the_loops(size, mask, colors):
-    layer, x = built(size, mask, colors), image()
+@pytest.mark.parametrize(("colors", "inputs"), [(1, 3), (3, 3), (3, 6)])
+def test_outputs_are_those_of_the_loops(size, mask, colors, inputs):
+    layer, x = built(size, mask, colors, inputs), image(inputs)
     expected = by_loops(layer, x, mask, colors)
     np.testing.assert_allclose(layer(x), expected, rtol=1e-4, atol=1e-4)
     assert layer.kernel.shape[:2] == ((size[0] + 1) // 2, size[1])
 
 
 @pytest.mark.parametrize("mask", ["A", "B"])
-def test_gates_of_two_halves_keep_the_order_of_the_colours(mask):
-    # Channels 0 to 5 are values, 6 to 11 the doors beside them; both halves are R G B R G B.
-    layer = built((1, 1), mask, 3, inputs=3, filters=12)
-    x = tf.constant(image())
+@pytest.mark.parametrize("inputs", [3, 6])
+def test_gates_of_two_halves_keep_the_order_of_the_colours(mask, inputs):
+    # Channels 0 to 5 are values, 6 to 11 the doors beside them; both halves are R G B R G B, and so
+    # are the inputs.
+    layer = built((1, 1), mask, 3, inputs, filters=12)
+    x = tf.constant(image(inputs))
     with tf.GradientTape(persistent=True) as tape:
         tape.watch(x)
         totals = [tf.reduce_sum(output) for output in tf.unstack(layer(x), axis=-1)]
     for target, total in enumerate(totals):
         slopes = tape.gradient(total, x).numpy()
-        seen = [np.any(slopes[..., source] != 0) for source in range(3)]
+        seen = [np.any(slopes[..., source] != 0) for source in range(inputs)]
         last = target % 3 + (mask == "B")
-        assert seen == [source < last for source in range(3)]
+        assert seen == [source % 3 < last for source in range(inputs)]
 
 
 @every_kernel

@@ -1,0 +1,69 @@
+"""Scores of models with a bound, and how much of their code they use."""
+
+import math
+
+import numpy as np
+
+from genkeras.evaluation.density import _check_positive_integer
+
+
+def importance_nll(model, x, num_importance_samples, condition=None, batch_size=500, seed=0):
+    """Estimates the mean negative log-likelihood by importance sampling, from above.
+
+    Args:
+        model: A model with `estimate_log_prob`.
+        x: Array of shape `(n, ...)`.
+        num_importance_samples: Draws of z per example.
+        condition: Array of shape `(n,)`, one label per example, or `None`.
+        batch_size: Examples per call.
+        seed: Integer, of the draws.
+
+    Returns:
+        The mean and its standard error over the examples, floats in nats. The error does not
+        hold the bias of the estimate, which falls with the number of samples.
+
+    Raises:
+        ValueError: If `x` is empty or `batch_size` is no positive integer.
+    """
+    _check_positive_integer("batch_size", batch_size)
+    x = np.asarray(x)
+    if x.ndim == 0 or len(x) == 0:
+        raise ValueError(f"Expected x with at least one example. Received: shape {x.shape}.")
+    parts = []
+    for start in range(0, len(x), batch_size):
+        rows = slice(start, start + batch_size)
+        labels = None if condition is None else np.asarray(condition)[rows]
+        estimates = model.estimate_log_prob(
+            x[rows], num_importance_samples, condition=labels, seed=seed + start
+        )
+        parts.append(-np.asarray(estimates, "float64"))
+    nll = np.concatenate(parts)
+    error = float(nll.std(ddof=1) / math.sqrt(len(nll))) if len(nll) > 1 else math.nan
+    return float(nll.mean()), error
+
+
+def active_units(model, x, threshold=0.01):
+    """Which latents a model uses: those whose posterior mean varies from example to example.
+
+    A latent u is active if the variance over x of E_q[u] exceeds the threshold (Burda et al. 2015,
+    https://arxiv.org/abs/1509.00519, section 4.2).
+
+    Args:
+        model: A model with `posterior_mean`.
+        x: Array of shape `(n, ...)`, n at least 2.
+        threshold: Variance above which a latent is active.
+
+    Returns:
+        Boolean array `(latent_dim,)`; of a model with several layers of latents a tuple of them.
+
+    Note:
+        Of a second layer the mean is taken at the mean of the first, not averaged over it.
+    """
+    means = model.posterior_mean(x)
+    if isinstance(means, tuple):
+        return tuple(_varies(layer, threshold) for layer in means)
+    return _varies(means, threshold)
+
+
+def _varies(means, threshold):
+    return np.asarray(means).var(axis=0, ddof=1) > threshold

@@ -1,0 +1,178 @@
+"""Encoders and decoders: plain Keras networks between data and codes.
+
+Any Keras model with one known input and one known output shape can take their place.
+"""
+
+import math
+
+import keras
+
+from genkeras import checks
+
+
+def dense_encoder(event_shape, hidden_units=(200, 200), activation="tanh", seed=None, dtype=None):
+    """Dense layers from x to features.
+
+    Args:
+        event_shape: shape of one example.
+        hidden_units: units of each layer; the last are the features.
+        activation: name of a Keras activation.
+        seed: int or None, of the weights.
+        dtype: dtype policy of the layers.
+
+    Returns:
+        A Keras model from `(batch, *event_shape)` to `(batch, hidden_units[-1])`.
+    """
+    flatten = keras.layers.Flatten(dtype=dtype)
+    return keras.Sequential(
+        [keras.Input(event_shape), flatten, *_dense(hidden_units, activation, seed, dtype)],
+        name="encoder",
+    )
+
+
+def dense_decoder(
+    latent_dim, num_outputs, hidden_units=(200, 200), activation="tanh", seed=None, dtype=None
+):
+    """Dense layers from z to raw outputs.
+
+    Args:
+        latent_dim: number of inputs: the latent variables, plus `num_labels` for a model with
+            labels.
+        num_outputs: number of outputs: of a likelihood, variables times `num_parameters`.
+        hidden_units, activation, seed, dtype: as in `dense_encoder`.
+
+    Returns:
+        A Keras model from `(batch, latent_dim)` to `(batch, num_outputs)`.
+    """
+    num_outputs = checks.positive_int("num_outputs", num_outputs)
+    hidden = _dense(hidden_units, activation, seed, dtype)
+    outputs = keras.layers.Dense(
+        num_outputs, kernel_initializer=_glorot(seed, len(hidden)), dtype=dtype
+    )
+    return keras.Sequential([keras.Input((latent_dim,)), *hidden, outputs], name="decoder")
+
+
+def convolutional_encoder(
+    image_shape, filters=(32, 64), units=128, activation="relu", seed=None, dtype=None
+):
+    """Convolutions that halve the sides of an image, then a dense layer.
+
+    Args:
+        image_shape: (height, width) or (height, width, channels); sides divisible by
+            2^len(filters).
+        filters: channels of each 3 x 3 convolution with stride 2.
+        units: number of features.
+        activation, seed, dtype: as in `dense_encoder`.
+
+    Returns:
+        A Keras model from `(batch, *image_shape)` to `(batch, units)`.
+    """
+    height, width, channels = _sides(image_shape, filters)
+    layers = [
+        keras.Input(image_shape),
+        keras.layers.Reshape((height, width, channels), dtype=dtype),
+    ]
+    for k, number in enumerate(filters):
+        options = _convolution(number, activation, seed, k, dtype)
+        layers.append(keras.layers.Conv2D(**options))
+    layers += [
+        keras.layers.Flatten(dtype=dtype),
+        *_dense((units,), activation, seed, dtype, first=len(filters)),
+    ]
+    return keras.Sequential(layers, name="encoder")
+
+
+def convolutional_decoder(
+    latent_dim,
+    image_shape,
+    num_parameters=1,
+    filters=(64, 32),
+    units=128,
+    activation="relu",
+    seed=None,
+    dtype=None,
+):
+    """Dense layers, then transposed convolutions that double the sides of an image.
+
+    Args:
+        latent_dim: number of inputs: the latent variables, plus `num_labels` for a model with
+            labels.
+        image_shape: (height, width) or (height, width, channels); sides divisible by
+            2^len(filters).
+        num_parameters: outputs per value of the image, a likelihood's `num_parameters`.
+        filters: channels of the maps before each doubling.
+        units, activation, seed, dtype: as in `convolutional_encoder`.
+
+    Returns:
+        A Keras model from `(batch, latent_dim)` to `(batch, *image_shape, num_parameters)`.
+    """
+    height, width, channels = _sides(image_shape, filters)
+    outputs = channels * checks.positive_int("num_parameters", num_parameters)
+    scale = 2 ** len(filters)
+    small = (height // scale, width // scale, filters[0])
+    layers = [
+        keras.Input((latent_dim,)),
+        *_dense((units, math.prod(small)), activation, seed, dtype),
+        keras.layers.Reshape(small, dtype=dtype),
+    ]
+    for k, number in enumerate([*filters[1:], outputs]):
+        last = k == len(filters) - 1
+        options = _convolution(number, None if last else activation, seed, k + 2, dtype)
+        layers.append(keras.layers.Conv2DTranspose(**options))
+    layers.append(keras.layers.Reshape((*image_shape, num_parameters), dtype=dtype))
+    return keras.Sequential(layers, name="decoder")
+
+
+def restored(name, network):
+    """A network, from itself or its serialized form, whose shapes are known."""
+    if isinstance(network, dict):
+        network = keras.saving.deserialize_keras_object(network)
+    shapes = [getattr(network, side, None) for side in ("input_shape", "output_shape")]
+    known = all(isinstance(shape, tuple) and None not in shape[1:] for shape in shapes)
+    if not isinstance(network, keras.Model) or not known:
+        raise ValueError(
+            f"Expected {name} to be a Keras model with one input and one output of known shapes, "
+            f"such as genkeras.latent.dense_{name}(...). Received: {name}={network!r}"
+        )
+    return network
+
+
+def _dense(hidden_units, activation, seed, dtype, first=0):
+    activation = checks.activation_name("activation", activation)
+    return [
+        keras.layers.Dense(
+            checks.positive_int("every entry of hidden_units", units),
+            activation,
+            kernel_initializer=_glorot(seed, first + k),
+            dtype=dtype,
+        )
+        for k, units in enumerate(hidden_units)
+    ]
+
+
+def _convolution(filters, activation, seed, number, dtype):
+    return {
+        "filters": checks.positive_int("every entry of filters", filters),
+        "kernel_size": 3,
+        "strides": 2,
+        "padding": "same",
+        "activation": activation,
+        "kernel_initializer": _glorot(seed, number),
+        "dtype": dtype,
+    }
+
+
+def _glorot(seed, number):
+    return keras.initializers.GlorotUniform(None if seed is None else seed + number)
+
+
+def _sides(image_shape, filters):
+    height, width, *channels = image_shape
+    scale = 2 ** len(filters)
+    if len(channels) > 1 or height % scale or width % scale:
+        raise ValueError(
+            f"Expected image_shape to be (height, width) or (height, width, channels) with sides "
+            f"divisible by {scale}, one halving for each entry of filters. "
+            f"Received: image_shape={image_shape}, filters={filters}"
+        )
+    return height, width, channels[0] if channels else 1
