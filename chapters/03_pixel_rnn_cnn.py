@@ -5,7 +5,7 @@
 # read it as a plane and use one rule at every place: PixelCNN by convolutions that are masked so
 # that no pixel sees itself or a later one, PixelRNN by LSTMs that walk down the rows or along the
 # diagonals. The chapter derives the masks and the recurrences, shows which pixels each model can
-# see, and measures what they gain over NADE, what they cost to train, and what to generate.
+# see, puts their likelihoods beside NADE's, and measures what training and generating cost.
 
 # %% tags=["fold"]
 import dataclasses
@@ -80,9 +80,9 @@ def recorded(recipe):
 # Chapter 2 split the probability of an image by the chain rule, $p(x) = \prod_i p(x_i \mid
 # x_{<i})$, and let NADE compute all conditionals by one pass over the list of pixels. For NADE it
 # *is* a list. Move the pixels of all images to other places by one fixed permutation, and let NADE
-# visit them in the old order, each at its new place: every number comes out as before. That pixel
-# 36 lies below pixel 28, and that a stroke looks the same one step further to the right, it must
-# learn from the data, for every pixel anew.
+# visit them in the old order, each at its new place: every number comes out as before. That in an
+# image of 8 columns pixel 36 lies below pixel 28, and that a stroke looks the same one step further
+# to the right, NADE must learn from the data, for every pixel anew.
 #
 # A **convolution** knows both. It computes a feature of a pixel from a small window around it, with
 # the same weights at every place. That is what we want for images, but a window around a pixel
@@ -91,11 +91,11 @@ def recorded(recipe):
 #
 # ### What is shared
 #
-# What NADE shares is $W$ among the conditionals: pixel $j$ tells all later pixels the same. Between
-# places it shares nothing. With $H$ hidden units it has a row of input weights and a row of output
-# weights for every pixel, $2DH + H + D$ parameters for $D$ pixels. A convolution with a $k \times
-# k$ window from $C$ to $C'$ channels has $k^2 C C' + C'$, and $D$ does not occur
-# (@table:parameters).
+# What NADE shares is its matrix of input weights, $W$, among the conditionals: pixel $j$ tells all
+# later pixels the same. Between places it shares nothing. With $H$ hidden units it has a row of
+# input weights and a row of output weights for every pixel, $2DH + H + D$ parameters for $D$
+# pixels. A convolution with a $k \times k$ window from $C$ to $C'$ channels has $k^2 C C' + C'$,
+# and $D$ does not occur (@table:parameters).
 
 
 # %%
@@ -123,9 +123,10 @@ book.table(
 
 # %% [markdown]
 # Sharing is also a statement about images: what holds in one place holds in all. For a digit in the
-# middle of its frame that is not quite true. But the maps between the layers are padded with zeros,
-# and the features of blank paper are not zero. So a network can tell the upper, left or right
-# border from as many pixels away as it has layers.
+# middle of its frame that is not quite true. The network does learn something of the frame, from
+# its borders: the maps between the layers are padded with zeros, and once the biases are trained,
+# the features of blank paper are not zero. A layer whose window reaches one pixel aside carries
+# this news one pixel further in from the upper, the left and the right border.
 #
 # ## Two masks
 #
@@ -170,15 +171,19 @@ book.source(MaskedConv2D._masked)
 # green, blue:
 #
 # $$
-# p(x_i \mid x_{<i}) = p(x_{i,R} \mid x_{<i})\; p(x_{i,G} \mid x_{<i}, x_{i,R})\;
-# p(x_{i,B} \mid x_{<i}, x_{i,R}, x_{i,G}) .
+# \begin{aligned}
+# p(x_i \mid x_{<i}) = {} & p(x_{i,R} \mid x_{<i}) \\
+# & \times p(x_{i,G} \mid x_{<i}, x_{i,R}) \\
+# & \times p(x_{i,B} \mid x_{<i}, x_{i,R}, x_{i,G}) .
+# \end{aligned}
 # $$
 #
 # The places of the proof are now pairs (pixel, colour), read pixel by pixel and within a pixel
 # colour by colour. The channels of every map are dealt out to the three colours, so "place $j$" has
 # channels of its own, and the same two masks do it. They differ only at the centre of the window:
 # mask A lets a channel of colour $c'$ see colours $c < c'$ of this pixel, mask B colours $c \le
-# c'$ (@fig:masks). Everything above goes through word by word.
+# c'$ (@fig:masks). The proof goes through with one change. A $1 \times 1$ convolution mixes all
+# channels of a pixel, so in colour it is weak only if it has mask B as well.
 
 
 # %% tags=["fold"]
@@ -189,7 +194,7 @@ def write(axis, x, y, text, on_dark):
 
 
 with plots.style():
-    figure, axes = plt.subplots(1, 4, figsize=(7.2, 2.1), width_ratios=[1.2, 1, 1, 1])
+    figure, axes = plt.subplots(1, 4, figsize=(7.2, 2.4), width_ratios=[1.2, 1, 1, 1])
     for axis, (name, height, width) in zip(axes, (("A", 7, 7), ("B", 3, 3)), strict=False):
         upper = kernel_mask(((height + 1) // 2, width, 1, 1), name, 1)[..., 0, 0]
         whole = np.concatenate([upper, np.zeros((height // 2, width))])
@@ -209,8 +214,8 @@ with plots.style():
 book.figure(
     figure,
     "masks",
-    "Left: the masks of the first layer and of all later ones, for one colour. Right: at the "
-    "centre of the window, which colours of a pixel a channel may see.",
+    "Left: mask A of the first layer and mask B of a later one, for one colour; 1 is seen, 0 is "
+    "hidden. Right: at the centre of the window, which colours of a pixel a channel may see.",
     alt="Two square windows, ones above the centre and to its left; two triangles of ones.",
 )
 
@@ -249,9 +254,9 @@ book.table(
 )
 book.say(
     f"The probabilities of the {len(three_by_three)} binary images of 3 × 3 pixels sum to "
-    f"**{total:.6f}**. In @table:colour-slopes the {len(forbidden)} derivatives on and above the "
-    f"diagonal are at most {np.abs(forbidden).max():g} in absolute value; of the {len(allowed)} "
-    f"below it {np.count_nonzero(allowed)} are not zero."
+    f"**{total:.6f}**. In @table:colour-slopes {np.count_nonzero(forbidden == 0)} of the "
+    f"{len(forbidden)} derivatives on and above the diagonal are exactly zero, and "
+    f"{np.count_nonzero(allowed == 0)} of the {len(allowed)} below it."
 )
 
 # %% [markdown]
@@ -259,8 +264,9 @@ book.say(
 #
 # The simplest model of van den Oord, Kalchbrenner and Kavukcuoglu (2016), from here on *the paper*,
 # is a $7 \times 7$ convolution with mask A, then residual blocks with mask B, then two $1 \times
-# 1$ layers and the output. A block narrows the map from $2h$ to $h$
-# channels, looks around with a $3 \times 3$ kernel, widens it again and adds the result:
+# 1$ layers and the output. A block narrows the map from $2h$ to $h$ channels, looks around with a
+# $3 \times 3$ kernel, widens the map again, and adds the result to what came in (that is what
+# "residual" means):
 
 # %% tags=["hide"]
 book.source(PixelCNN._outputs)
@@ -274,7 +280,8 @@ book.source(PixelCNN._outputs)
 # Every block lets a pixel see one step further. Does a deep PixelCNN see all earlier pixels? It
 # does not, at any depth. Follow the information backwards. A path from an output to a pixel that it
 # depends on takes one step per layer. Let a step go $u$ rows up and $r$ columns to the right
-# (negative: to the left), and look at $r - u$.
+# (negative: to the left), and look at $r - u$. A $1 \times 1$ layer stays where it is, and so does
+# a path that goes past a block by its residual connection: $r - u = 0$.
 #
 # - A step of a $3 \times 3$ kernel with mask B goes one row up, $u = 1$ and $r \in \{-1, 0, 1\}$,
 #   or stays in the row, $u = 0$ and $r \in \{-1, 0\}$. Always $r - u \le 0$.
@@ -293,9 +300,10 @@ book.source(PixelCNN._outputs)
 # since they only add steps with $r - u \le 0$. To go to the right, a path must go up; and only the
 # first kernel, being wide, gets two columns for free.
 #
-# Every other earlier pixel is reached, if there are blocks enough. In the own row go left. For $U
-# \ge 1$ start with the step $u = 1$, $r = 3$, go up and to the right $U - 1$ times, which ends at
-# $R = U + 2$, and from there go left in the row.
+# Every other earlier pixel is reached, if there are blocks enough. In its own row the path goes
+# left. For $U \ge 1$ let the $7 \times 7$ kernel go one row up and the blocks $U - 1$ rows. Going
+# up, the kernel may move up to 3 columns aside and every block one, so any $R$ with $|R| \le U + 2$
+# can be had; for one further to the left, steps within a row do the rest.
 #
 # ### Two stacks instead of one
 #
@@ -311,12 +319,14 @@ book.source(PixelCNN._outputs)
 #   convolution (the *link*). Nothing flows from the horizontal stack to the vertical one: the
 #   vertical stack is read at places to the right in the same row, and must not know that row.
 #
-# In both stacks a gate takes the place of the ReLU. A convolution gives two halves, and
+# In both stacks a gate takes the place of the ReLU. A convolution gives twice as many channels as
+# are needed, and one half opens or closes the other:
 #
 # $$
-# y = \tanh(W_f * z) \odot \sigma(W_g * z) .
+# y = \tanh(W_f * z) \odot \sigma(W_g * z) ,
 # $$
 #
+# where $*$ is a convolution, $\sigma$ the logistic function and $\odot$ the product entry by entry.
 # The link reads the vertical convolution before its gate. The horizontal stack adds its input to
 # its output, except in the first layer; the vertical one does not. The gates are the authors'
 # answer to a guess: an LSTM multiplies signals and a ReLU network does not, which may be why
@@ -343,26 +353,31 @@ book.source(GatedPixelCNN._horizontal)
 # must wait for them:
 #
 # $$
-# \begin{aligned}
-# (o, f, e, g)_{r,c} &= (K * z)_{r,c} + S\, [\text{states before } (r, c)] + b, \\
-# m_{r,c} &= \sigma(f_{r,c}) \odot m_{\text{prev}} + \sigma(e_{r,c}) \odot \tanh(g_{r,c}), \\
-# h_{r,c} &= \sigma(o_{r,c}) \odot \tanh(m_{r,c}) .
-# \end{aligned}
+# \begin{gathered}
+# (o, f, e, g) = (K * z)_{r,c} + S\, s_{r,c} + b, \\
+# m_{r,c} = \sigma(f) \odot m_{\text{prev}} + \sigma(e) \odot \tanh(g), \\
+# h_{r,c} = \sigma(o) \odot \tanh(m_{r,c}) .
+# \end{gathered}
 # $$
 #
-# Here $(r, c)$ is row and column, $z$ the layer's input map, made by a convolution with mask A. The
-# gates $o$, $f$ and $e$ let content out, keep it and let it in; $g$ is the new content; $m$ is the
-# memory (`c` in the code) and $h$ the state that others read. A $1 \times 1$ convolution widens
-# $h$ to the width of $z$; it is added to $z$ (residual) and goes to the output directly (skip).
-# Where there is no earlier pixel the states are zero (the paper learns them), and the bias of the
-# forget gates starts at 1. In colour only $K$ is masked: the states in $S$ are those of earlier
-# pixels, which may be known whole. The two models differ in which states come before.
+# Here $(r, c)$ is row and column, and $z$ is the layer's input map; that of the first layer is made
+# by a convolution with mask A. $s_{r,c}$ is a list of states of earlier pixels, one under the
+# other. $K$ is a kernel, $S$ a matrix and $b$ a bias, all learnt. The gates $o$, $f$ and $e$ let
+# content out, keep it and let it in; $g$ is the new content; all four belong to $(r, c)$. $m$ is
+# the memory (`c` in the code) and $h$ the state that others read. One $1 \times 1$ convolution
+# widens $h$ to the width of $z$ and is added to $z$ (residual); another leads directly to the
+# output (skip). Outside of the image the states are zero (the paper learns them), and the bias of
+# the forget gates starts at 1. In colour only $K$ is masked: $S$ reads states of earlier pixels, of
+# which all colours may be known. The two models differ in $s_{r,c}$ and in $m_{\text{prev}}$, the
+# memory that is carried on.
 #
 # **Row LSTM.** The state of a pixel follows those of the three nearest pixels in the row above:
 #
 # $$
-# [\text{states before}] = [h_{r-1,c-1},\; h_{r-1,c},\; h_{r-1,c+1}], \qquad
-# m_{\text{prev}} = m_{r-1,c} .
+# \begin{aligned}
+# s_{r,c} &= [h_{r-1,c-1},\; h_{r-1,c},\; h_{r-1,c+1}], \\
+# m_{\text{prev}} &= m_{r-1,c} .
+# \end{aligned}
 # $$
 #
 # All states of a row can be computed together, so an image takes as many steps as it has **rows**.
@@ -373,13 +388,16 @@ book.source(GatedPixelCNN._horizontal)
 # **Diagonal BiLSTM.** The state follows the pixel to the left and the one above:
 #
 # $$
-# [\text{states before}] = [h_{r,c-1},\; h_{r-1,c}], \qquad m_{\text{prev}} = m_{r,c-1} .
+# \begin{aligned}
+# s_{r,c} &= [h_{r,c-1},\; h_{r-1,c}], \\
+# m_{\text{prev}} &= m_{r,c-1} .
+# \end{aligned}
 # $$
 #
 # Both lie on the previous *diagonal*, $r + c - 1$, and no pixel needs another of its own diagonal.
-# So all states of a diagonal can be computed together. To make a loop over columns of it, row $r$
-# of the map is moved to the right by $r$ places (@fig:skewing). Diagonals become columns, and an
-# image takes **rows + columns − 1** steps.
+# So all states of a diagonal can be computed together. The map is *skewed* for that: row $r$ is
+# moved to the right by $r$ places (@fig:skewing). Diagonals become columns, and an image takes
+# **rows + columns − 1** steps.
 #
 # Rows and diagonals are the order in which *states* are computed when the image is known. The order
 # of the chain rule is raster in both models, and both draw row by row and pixel by pixel. The notes
@@ -424,8 +442,10 @@ book.figure(
 # \ge c$. Together:
 #
 # $$
-# \{r' \le r,\; c' \le c\} \;\cup\; \{r' \le r - 1,\; c' \ge c\}
-# = \{\text{all rows above}\} \cup \{\text{this row up to } c\} .
+# \begin{aligned}
+# & \{r' \le r,\; c' \le c\} \cup \{r' \le r - 1,\; c' \ge c\} \\
+# & = \{\text{all rows above}\} \cup \{\text{this row up to } c\} .
+# \end{aligned}
 # $$
 #
 # That is every place up to $(r, c)$ and no later one, with one layer. These are places of the map
@@ -447,7 +467,7 @@ book.source(pixel_lstm.DiagonalBiLSTM.call)
 #
 # The claims of the last two sections can be looked at. We take models with random weights on 15 ×
 # 15 pixels, differentiate the logit of the middle pixel by every pixel of the image, and mark where
-# the derivative is not exactly zero for any of eight random images.
+# the derivative is not exactly zero, for one at least of eight random images.
 
 
 # %%
@@ -511,7 +531,12 @@ book.table(
     name="fields",
 )
 book.say(
-    f"Over all four models {leaks} later pixels have a non-zero derivative. The blind spot of "
+    (
+        "In all four models the derivatives by the pixel itself and by later ones are exactly zero."
+        if not leaks
+        else f"Of the derivatives by the pixel itself and by later ones {leaks} are not zero."
+    )
+    + " The blind spot of "
     f"PixelCNN has {np.count_nonzero(earlier & ~seen['PixelCNN'])} pixels here, and it "
     + (
         "is exactly the set $R - U > 2$ of the derivation"
@@ -726,10 +751,10 @@ book.say(
     + apart_from(test_nll["PixelCNN"] - test_nll["GatedPixelCNN"])
     + " than PixelCNN. "
     + (
-        f"For {listed(still_falling)} the last validation loss was the lowest, as is usual where "
-        "the rate falls to zero."
+        f"For {listed(still_falling) if len(still_falling) < len(models) else 'all models'} the "
+        "last validation loss was the lowest, as is usual where the rate falls to zero."
         if still_falling
-        else "All of them had their best validation loss before the last epoch."
+        else "All had their best validation loss before the last epoch."
     )
 )
 
@@ -737,10 +762,10 @@ book.say(
 # ### Where am I?
 #
 # These digits are centred, so what a pixel is depends on *where* it is. NADE has weights for every
-# place. A stack of convolutions can tell its place only near a border, within as many pixels as it
-# has layers; further inside all places look alike to it, and it cannot know how likely it is that a
-# digit begins here. A bias for every pixel in the first layer mends that. The paper has none; of
-# photographs, whose parts may lie anywhere, one expects less.
+# place. PixelCNN can tell its place only near a border, within as many pixels as it has blocks;
+# further inside, all places look alike to it as long as the paper is blank, and it cannot know how
+# likely it is that a digit begins here. A bias for every pixel in the first layer mends that. The
+# paper has none. For photographs, whose parts may lie anywhere, one expects less of it.
 
 # %% tags=["hide"]
 by_place = test_nll["PixelCNN"] - test_nll[PLACED]
@@ -748,8 +773,8 @@ added = models[PLACED].count_params() - models["PixelCNN"].count_params()
 row_by_place = test_nll["RowLSTM"] - test_nll[PLACED]
 book.say(
     f"With {added:,} more parameters, one for each pixel and channel, PixelCNN is "
-    f"{apart_from(by_place)} (@table:models). Against the Row LSTM, whose states count the rows as "
-    f"they go, it is then {apart_from(row_by_place)}."
+    f"{apart_from(by_place)} (@table:models). Against the Row LSTM, whose states can count the "
+    f"rows as they go, it is then {apart_from(row_by_place)}."
 )
 
 # %% [markdown]
@@ -859,17 +884,15 @@ ups, rights = np.meshgrid(
 came_before = (ups > 0) | ((ups == 0) & (rights < 0))
 missed = came_before & ((rights - ups > 2) | (-rights - ups > 4))  # by one layer
 book.say(
-    "Does the wider view pay here? Image by image, the NLL of the Diagonal BiLSTM minus that of "
-    f"the Row LSTM is {number(row_gap.mean(), '+.2f')} ± {error(row_gap):.2f} nats"
-    + (
-        ", which these test images cannot tell from zero"
-        if abs(row_gap.mean()) < 2 * error(row_gap)
-        else ""
-    )
-    + f". From the middle of a {shape[0]} × {shape[1]} image the Row LSTM misses {missed.sum()} of "
-    f"{came_before.sum()} earlier pixels. Far from all borders it would miss half: two wedges of "
-    "45 degrees out of 180. In the paper, too, the wider view does not pay on binarized MNIST with "
-    "one layer (@table:published)."
+    f"Does the wider view pay? In images of {shape[0]} × {shape[1]} the pixel in the middle has "
+    f"{came_before.sum()} earlier ones, and the Row LSTM misses {missed.sum()} of them. Far from "
+    "all borders it would miss half: two wedges of 45 degrees out of 180. Here the Diagonal BiLSTM "
+    "is, image by image, "
+    + apart_from(-row_gap)
+    + f" than the Row LSTM, with {models['DiagonalBiLSTM'].count_params():,} parameters against "
+    f"{models['RowLSTM'].count_params():,}. These are single fits of little training, and the view "
+    "is not the only difference. The published figures on binarized MNIST have the Row LSTM ahead "
+    "of a Diagonal BiLSTM with one layer, and behind one with seven (@table:published)."
 )
 
 # %% [markdown]
@@ -884,8 +907,8 @@ book.say(
 #
 # What can be changed is the work per step. The obvious loop runs the whole network on the
 # half-finished image, reads off one pixel's distribution, draws, and starts again: $D$ passes over
-# $D$ pixels. But features of pixels that are done never change again: the proof above says that
-# they depend on earlier pixels only. So each is computed once and kept.
+# $D$ pixels. But by the proof above the features at a place depend on earlier pixels only. Once
+# those pixels are drawn, the features never change again. So each is computed once and kept.
 #
 # - A $1 \times 1$ layer at pixel $(r, c)$ reads features of $(r, c)$ only: nothing to keep.
 # - A $3 \times 3$ kernel with mask B reads its input map at $(r-1, c-1)$, $(r-1, c)$, $(r-1, c+1)$,
@@ -1035,6 +1058,9 @@ book.box(
 )
 
 # %% [markdown]
+# How sampling compares for 16 and for 100 images at a time, what the compiler gives, and how times
+# grow with the side of the image, is on the page on [speed](../speed.md), for all four models.
+#
 # ## Samples
 
 # %% tags=["fold"]
@@ -1055,8 +1081,22 @@ book.figure(
 # A sample is one draw; its faults say where a model is weak. Look for strokes that end in nothing
 # (the model forgot what it had begun further up) and for shapes whose parts are fine and whose
 # whole is no digit. Numbers decide, not samples: a model that repeats its training images has the
-# best samples of all.
-#
+# best samples of all. One thing can be counted: how often a shape reaches the lowest row, where the
+# frame cuts it off.
+
+# %% tags=["hide"]
+at_the_end = {
+    name: int(images.reshape(-1, *shape)[:, -1].any(axis=1).sum())
+    for name, images in samples.items()
+}
+test_at_the_end = dataset.test.x.reshape(-1, *shape)[:, -1].any(axis=1).mean()
+book.say(
+    f"Of the test images {test_at_the_end:.1%} have ink in the lowest row. Of 16 samples each, it "
+    f"is {listed([f'{count} for {name}' for name, count in at_the_end.items()])}."
+    + (" These digits fill their frame, so that says little." if test_at_the_end > 0.5 else "")
+)
+
+# %% [markdown]
 # ### Where an image costs its nats
 #
 # The NLL of an image is a sum over its pixels, so it can be drawn. For a given image one pass gives
@@ -1142,8 +1182,8 @@ book.figure(
 
 # %% [markdown]
 # The bottom half cannot be given: the first pixel would have to be drawn from $p(x_1 \mid
-# x_{\text{bottom}})$, which is a sum over all top halves. The library refuses instead of
-# approximating.
+# x_{\text{bottom}})$, and to compute that takes a sum over all top halves. The library refuses
+# instead of approximating.
 
 # %%
 try:
@@ -1157,9 +1197,9 @@ except ValueError as refusal:
 # A convolution has a direction built in: windows reach up and to the left. Orders that look the
 # same from every pixel can be had by turning the image first: `ordering="reversed"` rotates it by
 # half a turn, `ordering="column-major"` reflects it in its diagonal, and the same network reads it
-# as text. A spiral cannot be had: what lies before a pixel of a spiral is at one side on the left
-# and at another on the right, and one shared kernel cannot be both. NADE has no kernel and takes
-# any order.
+# as text. A spiral cannot be had: on its way along the upper side the pixel before is the one to
+# the left, on its way back along the lower side the one to the right, and one shared mask cannot
+# say both. NADE has no kernel and takes any order.
 #
 # Does the order matter? As in chapter 2, every order is trained with several seeds. A seed sets the
 # initial weights, the order of the batches and, for "random", the permutation. An order is nothing
@@ -1327,7 +1367,7 @@ book.table(
     f"PixelCNN {cnn_sizes}.",
     name="orders",
 )
-spans = []
+spans, turned = [], []
 for grid in grids:
     local = [nlls.mean() for name, nlls in nade_by_order[grid.name].items() if name != "random"]
     random_gap = nade_by_order[grid.name]["random"].mean() - np.mean(local)
@@ -1337,19 +1377,30 @@ for grid in grids:
         f"against its other five, which span {max(local) - min(local):.2f}; PixelCNN's three span "
         f"{max(cnn_means) - min(cnn_means):.2f}."
     )
+    changes = [
+        np.mean(by_order["column-major"]) - np.mean(by_order[first])
+        for by_order, first in (
+            (nade_by_order[grid.name], "natural"),
+            (cnn_by_order[grid.name], "raster"),
+        )
+    ]
+    nade_change, cnn_change = (number(change, "+.2f") for change in changes)
+    turned.append(f"NADE changes by {nade_change} nats and PixelCNN by {cnn_change} ({grid.name})")
 book.say(
-    "Differences from the first order of each family by more than 2.6 standard errors. With a "
-    "known error chance exceeds that once in a hundred comparisons; with one estimated from three "
-    f"seeds up to six times as often, and here are {len(order_rows) - 2 * len(grids)} comparisons "
+    "Differences from the first order of each family by more than 2.6 standard errors "
     "(@table:orders): "
     + ("; ".join(apart) if apart else "none")
-    + ". "
+    + f". There are {len(order_rows) - 2 * len(grids)} comparisons. With a known error chance "
+    "exceeds 2.6 of them once in a hundred; with one estimated from so few seeds once in sixteen, "
+    "and once in eight where one order's seeds make up most of it. "
     + " ".join(spans)
-    + " Turning an image changes no neighbourhood, only which of two neighbours is seen first; "
-    "where PixelCNN's orders differ, strokes are easier to foresee from one side than from the "
-    "other, or chance is at work. Under a random order "
-    "what is known around a pixel differs from pixel to pixel, and one inner pixel in five comes "
-    "before all four of its neighbours."
+    + " Under a random order what is known around a pixel differs from pixel to pixel, and one "
+    "inner pixel in five comes before all four of its neighbours. Turning an image changes no "
+    "neighbourhood, only which of two neighbours is seen first. If that made strokes easier to "
+    "foresee, NADE should gain as well. From rows to columns "
+    + "; ".join(turned)
+    + ". What one family gains and the other does not is chance, or comes from the network: a turn "
+    "also moves PixelCNN's blind spot, and the borders by which it knows its place."
 )
 
 # %% [markdown]
@@ -1409,9 +1460,9 @@ def quantised(split):
 patch_train, patch_valid, patch_test = map(quantised, (colour.train, colour.valid, colour.test))
 
 # %% [markdown]
-# Each value is one of a few levels, and the network gives a weight for every level: a categorical
-# distribution per value, `Categorical(levels)`, with no assumption about its shape. Channels are a
-# multiple of three, so that every colour has its share.
+# Each value is one of a few levels, and the network gives a logit for every level: a categorical
+# distribution per value, `Categorical(levels)`, with no assumption about its shape. The numbers of
+# channels are multiples of three, so that every colour has its share.
 
 # %%
 colour_model = PixelCNN(
@@ -1507,7 +1558,7 @@ book.table(
     ["model", "bits per dimension", "red", "green", "blue"],
     f"{len(patch_test):,} test patches of 8 × 8 pixels, {levels} levels per colour; ± one standard "
     "error over patches. Patches overlap and come from two photographs, so this error is too "
-    f"small. {colour.protocol}",
+    f"small. {colour.protocol.replace(' x ', ' × ')}",
     name="colour",
 )
 bits_by_colour = {
@@ -1606,7 +1657,7 @@ book.say(
 # **On photographs.** Published figures for CIFAR-10 with 256 levels, in bits per dimension:
 # PixelCNN 3.14, Row LSTM 3.07, Diagonal BiLSTM 3.00, gated PixelCNN 3.03, PixelCNN++ 2.92. Gates
 # and two stacks close most of the gap to the recurrent models, while training stays parallel. The
-# first four give each level a weight of its own, as `Categorical(256)` does. Nothing then says that
+# first four give each level a logit of its own, as `Categorical(256)` does. Nothing then says that
 # 127 and 128 are alike, and rare levels are learnt from few examples. PixelCNN++ lets the network
 # give a mixture of a few logistic densities, integrated over each level; draws the three colours of
 # a pixel together, green's mean linear in red and blue's in both; and adds down- and upsampling,
@@ -1642,10 +1693,11 @@ book.box(
     f"""
     The places seen after $n$ layers are the sums of $n$ steps, each from the four that mask A
     allows. After one layer: {listed(visible[1])}. After two: {listed(visible[2])}. After three:
-    {listed(visible[3])}. After $n$ layers the own row is seen from $n$ columns to the left on, and
-    the row above up to column $2 - n$. So neighbours are lost in the opposite of the drawing order:
-    left, then upper right, above, upper left. With mask B the step $(0, 0)$ is allowed, and nothing
-    that was seen is lost again. One strict layer is needed, and only one.
+    {listed(visible[3])}. A path of $n$ steps that stays in the row ends $n$ columns to the left;
+    one that goes up once ends in the row above, from $n$ columns to the left to $2 - n$ to the
+    right. So the left neighbour and the upper right one are lost first, then the one above, then
+    the upper left. With mask B the step $(0, 0)$ is allowed, and nothing that was seen is lost
+    again. One strict layer is needed, and only one.
     """,
 )
 
@@ -1691,8 +1743,8 @@ book.box(
 
 # %% [markdown]
 # **Exercise 3.4.** Leave out the shift of the right-hand map in the Diagonal BiLSTM. Sum $p(x)$
-# over all 512 binary images of 3 × 3 pixels, and find which later pixels the middle one sees. What
-# would training do with such a model?
+# over all 512 binary images of 3 × 3 pixels, and find out whether the middle pixel sees itself or a
+# later one. What would training do with such a model?
 
 
 # %% tags=["fold"]

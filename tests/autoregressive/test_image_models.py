@@ -583,21 +583,20 @@ def test_the_seed_decides_the_weights(family):
 
 @every_family
 def test_two_replicas_take_the_step_of_one_device(family, two_replicas):
-    def step():
-        model = made(family, (4, 3), num_labels=2, position_bias=True)
-        x = random_images(model, 8)
-        model.compile(keras.optimizers.SGD(0.1))
-        data = {"x": x, "condition": np.arange(8) % 2}
-        loss = model.fit(data, batch_size=8, shuffle=False, verbose=0).history["loss"][0]
-        return loss, [np.array(weight) for weight in model.trainable_variables]
+    def weights_of_step(rate):
+        model = made(family, (3, 2), depth=1, num_labels=2, position_bias=True)
+        model.compile(keras.optimizers.SGD(rate))
+        data = {"x": random_images(model, 8), "condition": np.arange(8) % 2}
+        losses = model.fit(data, batch_size=8, verbose=0).history["loss"] if rate else []
+        return losses, [np.array(weight) for weight in model.trainable_variables]
 
-    loss, weights = step()
+    _, before = weights_of_step(0.0)
+    loss, weights = weights_of_step(0.1)
     with two_replicas.scope():
-        loss_of_two, weights_of_two = step()
-    before = [np.array(w) for w in made(family, (4, 3), num_labels=2, position_bias=True).weights]
-    assert any(np.any(now != then) for now, then in zip(weights, before, strict=False))
+        loss_of_two, weights_of_two = weights_of_step(0.1)
     assert loss_of_two == pytest.approx(loss, rel=1e-5)
-    for one, two in zip(weights, weights_of_two, strict=True):
+    for start, one, two in zip(before, weights, weights_of_two, strict=True):
+        assert np.any(one != start)
         np.testing.assert_allclose(two, one, rtol=1e-4, atol=1e-5)
 
 
