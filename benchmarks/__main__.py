@@ -67,6 +67,17 @@ def pixel_models(arguments):
     }
 
 
+def vae(arguments):
+    from benchmarks import vae
+
+    return {
+        "batch_size": vae.BATCH_SIZE,
+        "cpu_cores": os.cpu_count(),
+        "training": vae.training_and_evaluation(),
+        "importance_sampling": vae.importance_sampling(),
+    }
+
+
 def show(title, table):
     """Prints one table."""
     print(f"\n{title.replace('_', ' ')}")
@@ -75,7 +86,12 @@ def show(title, table):
         print("  ".join(f"{value:>20}" for value in row.values()))
 
 
-BENCHMARKS = {"nade": nade, "orderless_nade": orderless_nade, "pixel_models": pixel_models}
+BENCHMARKS = {
+    "nade": nade,
+    "orderless_nade": orderless_nade,
+    "pixel_models": pixel_models,
+    "vae": vae,
+}
 
 if __name__ == "__main__":
     main()

@@ -12,7 +12,7 @@ Note: they train for 3,280 epochs in batches of 20, with a learning rate that fa
 import dataclasses
 
 from genkeras.recipes._optimizers import adamw_on_a_cosine
-from genkeras.recipes._pictures import drawn_anew
+from genkeras.recipes._pictures import drawn_anew, moved_by_a_pixel
 from genkeras.recipes._recipe import Recipe
 
 LATENT_DIM = 50
@@ -21,7 +21,8 @@ NUM_IMPORTANCE_SAMPLES = 5000
 
 COMMON = {"learning_rate": 1e-3, "warmup_steps": 500, "batch_size": 100, "seed": 0}
 
-CANDIDATES = ()
+# Whether images moved by a pixel help, at a third of the epochs.
+CANDIDATES = ({"shift": 0.0, "epochs": 100}, {"shift": 0.8, "epochs": 100})
 
 
 def load_fixed():
@@ -46,6 +47,11 @@ def load_dynamic():
         valid=Split(bernoulli_binarize(valid, 256, seed=1)),
         test=Split(bernoulli_binarize(source.test.x, 256, seed=2)),
     )
+
+
+def moved(settings):
+    """Moves of the images by up to a pixel, or None where there are none."""
+    return moved_by_a_pixel(settings) if settings["shift"] else None
 
 
 def make_vae(settings, dataset):
@@ -137,22 +143,23 @@ def _recipe(name, published, where, make_model, settings, fixed):
         },
         budget="two hours on two CPU cores" if fixed else "one hour on two CPU cores",
         settings={**COMMON, **settings},
-        candidates=CANDIDATES,
+        candidates=CANDIDATES if name == "vae_binarized_mnist" else (),
         load=load_fixed if fixed else load_dynamic,
         make_model=make_model,
         score=score,
         beside=beside,
-        augment=None if fixed else drawn_anew,
+        augment=moved if fixed else drawn_anew,
     )
 
 
 FIXED, DYNAMIC = "Table 3 (appendix)", "Table 1"
 VAE_SETTINGS = {"epochs": 300}
 IWAE_SETTINGS = {"epochs": 60, "num_importance_samples": 50}
+MOVES = {"shift": 0.0}
 
 RECIPES = (
-    _recipe("vae_binarized_mnist", 88.71, FIXED, make_vae, VAE_SETTINGS, True),
-    _recipe("iwae_binarized_mnist", 87.10, FIXED, make_iwae, IWAE_SETTINGS, True),
+    _recipe("vae_binarized_mnist", 88.71, FIXED, make_vae, {**VAE_SETTINGS, **MOVES}, True),
+    _recipe("iwae_binarized_mnist", 87.10, FIXED, make_iwae, {**IWAE_SETTINGS, **MOVES}, True),
     _recipe("vae_dynamic_mnist", 86.76, DYNAMIC, make_vae, VAE_SETTINGS, False),
     _recipe("iwae_dynamic_mnist", 84.78, DYNAMIC, make_iwae, IWAE_SETTINGS, False),
     _recipe("vae2_dynamic_mnist", 85.33, DYNAMIC, make_two_layers, VAE_SETTINGS, False),
