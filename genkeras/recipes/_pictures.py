@@ -3,7 +3,9 @@
 
 def moved_by_a_pixel(settings):
     """Moves images by up to one pixel each way: with probability `shift` in the first epoch,
-    linearly less after, never in the last 30 % of the epochs."""
+    linearly less after, never in the last 30 % of the epochs. None where no `shift` is set."""
+    if not settings.get("shift"):
+        return None
     import tensorflow as tf
 
     def moved(batch, seed, epoch):
