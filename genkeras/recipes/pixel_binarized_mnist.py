@@ -1,7 +1,7 @@
 """PixelCNN, Row LSTM and Diagonal BiLSTM on statically binarized MNIST, test NLL in nats.
 
 van den Oord, Kalchbrenner & Kavukcuoglu 2016, https://arxiv.org/abs/1601.06759, Table 4. The models
-here are trained for about an hour and a half each on one of two CPU cores;
+here are trained for an hour to an hour and a half each on two CPU cores;
 `pixel_binarized_mnist_full` has the sizes of the paper.
 
 Learning rates come from trials of one and two epochs on validation data, and so does the bias for
