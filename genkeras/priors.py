@@ -55,7 +55,7 @@ class GaussianMixture(keras.layers.Layer):
         self.latent_dim = checks.positive_int("latent_dim", latent_dim)
         self.num_components = checks.positive_int("num_components", num_components)
         self.spread = checks.real("spread", spread)
-        self.seed = seed
+        self.seed = None if seed is None else checks.positive_int("seed", seed, minimum=0)
 
     def build(self, input_shape=None):
         start, raw_scale = self.likelihood.initial_parameters()
@@ -73,6 +73,8 @@ class GaussianMixture(keras.layers.Layer):
 
     def distribution(self):
         """TFP distribution of event shape `(latent_dim,)`."""
+        if not self.built:
+            self.build()
         parameters = tf.stack([self.locs.value, self.raw_scales.value], axis=-1)
         components = tfd.Independent(self.likelihood.distribution(parameters), 1)
         return tfd.MixtureSameFamily(tfd.Categorical(logits=self.logits.value), components)

@@ -148,6 +148,43 @@ def test_beta_weighs_the_kl_in_training_only(beta):
     assert model.compute_loss(y_pred=terms, training=True).numpy() == pytest.approx(expected)
 
 
+def test_warm_up_raises_the_weight_of_the_kl_with_the_steps():
+    model = LinearGaussian(beta=3.0, warmup_steps=8, seed=0)
+    model.build((None, 3))
+    terms = tf.constant([[-3.0, 1.0], [-5.0, 2.0]])  # log p(x|z), KL
+
+    def training_loss():
+        return model.compute_loss(y_pred=terms, training=True).numpy()
+
+    assert training_loss() == pytest.approx(4 + 3 * 1.5)  # no optimiser counts steps yet
+    model.compile(optimizer="sgd")
+    for step, weight in ((0, 0), (1, 3 / 8), (4, 1.5), (7, 21 / 8), (8, 3), (9, 3), (1000, 3)):
+        model.optimizer.iterations.assign(step)
+        assert training_loss() == pytest.approx(4 + weight * 1.5)
+        assert model.compute_loss(y_pred=terms, training=False).numpy() == pytest.approx(5.5)
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_float16"])
+def test_training_pays_the_weight_of_its_step(policy):
+    # A decoder that does not listen to z: log p(x|z) is the same for every draw.
+    model = LinearGaussian(beta=2.0, warmup_steps=4, seed=0, dtype=policy)
+    model.build((None, 3))
+    model.loadings.assign(np.zeros((3, 2)))
+    model.compile(optimizer=keras.optimizers.SGD(0.0))
+    losses = model.fit(X, epochs=6, batch_size=3, verbose=0).history["loss"]
+    kls = [
+        kl_of_gaussians(
+            (row - OFFSET) @ ENCODER, np.diag(np.diag(POSTERIOR)), np.zeros(2), np.eye(2)
+        )
+        for row in X
+    ]
+    fit = stats.norm(OFFSET, NOISE).logpdf(X).sum(axis=1).mean()
+    expected = -fit + np.array([0, 0.5, 1, 1.5, 2, 2]) * np.mean(kls)
+    np.testing.assert_allclose(losses, expected, rtol=1e-5)
+    evaluated = model.evaluate(X, verbose=0, return_dict=True)["loss"]
+    assert evaluated == pytest.approx(-fit + np.mean(kls), rel=1e-5)
+
+
 def test_weights_multiply_the_bound_of_each_row():
     terms = tf.constant([[-3.0, 1.0], [-5.0, 2.0]])
     loss = exact().compute_loss(y_pred=terms, sample_weight=[0.0, 3.0], training=False)
@@ -193,6 +230,16 @@ def test_two_replicas_draw_different_noise(two_replicas):
     run = tf.function(lambda: model(tf.constant(X))[:, 0])
     first, second = two_replicas.experimental_local_results(two_replicas.run(run))
     assert np.all(first.numpy() != second.numpy())
+
+
+def test_the_number_of_draws_and_the_seed_do_not_compile_again():
+    model = off()
+    for count in (1, 2, 7, 50):
+        for seed in (None, 1, 2):
+            model.elbo(X, num_samples=count, seed=seed)
+            model.estimate_log_prob(X, count, seed=seed)
+    for compiled in (model._compiled_elbo, model._compiled_estimate):
+        assert compiled.experimental_get_tracing_count() == 1
 
 
 def test_reconstruct_decodes_the_mean():
@@ -317,6 +364,10 @@ def test_two_layers_of_latents_have_a_monte_carlo_kl():
         (lambda m: LinearGaussian(beta=-1), "beta.*Received: beta=-1"),
         (lambda m: LinearGaussian(beta=float("nan")), "beta.*Received: beta=nan"),
         (lambda m: LinearGaussian(beta="a"), "beta.*Received: beta='a'"),
+        (lambda m: LinearGaussian(warmup_steps=-1), "warmup_steps.*>= 0. Received: .*=-1"),
+        (lambda m: LinearGaussian(warmup_steps=2.5), "warmup_steps.*Received: warmup_steps=2.5"),
+        (lambda m: LatentVariableModel(None), r"prior.*distribution\(\).*Received: prior=None"),
+        (lambda m: LatentVariableModel(StandardNormal), "prior.*Received: prior=<class"),
     ],
 )
 def test_bad_input(action, message):

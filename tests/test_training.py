@@ -15,6 +15,7 @@ from genkeras.training import (
     epoch_batches,
     fit_resumable,
     mean_loss,
+    replica_mean,
     replica_seed,
     stateless_seed,
 )
@@ -86,6 +87,38 @@ def test_mean_loss_of_two_replicas_sums_to_the_mean_of_all(two_replicas):
 
     shares = two_replicas.experimental_local_results(two_replicas.run(tf.function(share)))
     assert sum(share.numpy() for share in shares) == pytest.approx(3)
+
+
+def test_a_replica_mean_is_that_of_all_replicas_on_each(two_replicas):
+    values = tf.constant([[1.0, 2.0], [3.0, 8.0]])
+
+    def mean():
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        return replica_mean(tf.gather(values, replica))
+
+    means = two_replicas.experimental_local_results(two_replicas.run(tf.function(mean)))
+    for found in means:
+        np.testing.assert_allclose(found, [2, 5])
+
+
+def test_a_replica_mean_without_replicas_is_the_value_itself():
+    x = tf.constant([1.0, 5.0])
+    np.testing.assert_array_equal(replica_mean(x), x)
+    np.testing.assert_array_equal(tf.function(replica_mean)(x), x)
+
+
+def test_no_gradient_passes_a_replica_mean(two_replicas):
+    x = tf.constant(3.0)
+
+    def slope():
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = 2 * x + replica_mean(x) * 5
+        return tape.gradient(y, x)
+
+    assert slope().numpy() == 2
+    slopes = two_replicas.experimental_local_results(two_replicas.run(tf.function(slope)))
+    assert [found.numpy() for found in slopes] == [2, 2]
 
 
 def test_replicas_get_different_seeds_and_each_its_own_stream(two_replicas):

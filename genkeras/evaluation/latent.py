@@ -1,6 +1,7 @@
 """Scores of models with a bound, and how much of their code they use."""
 
 import math
+import numbers
 
 import numpy as np
 
@@ -23,12 +24,20 @@ def importance_nll(model, x, num_importance_samples, condition=None, batch_size=
         hold the bias of the estimate, which falls with the number of samples.
 
     Raises:
-        ValueError: If `x` is empty or `batch_size` is no positive integer.
+        ValueError: If `x` is empty, `condition` has another length, `batch_size` is no positive
+            integer or the model refuses the number of draws or the seed.
     """
     _check_positive_integer("batch_size", batch_size)
     x = np.asarray(x)
     if x.ndim == 0 or len(x) == 0:
         raise ValueError(f"Expected x with at least one example. Received: shape {x.shape}.")
+    if condition is not None and np.shape(condition) != (len(x),):
+        raise ValueError(
+            f"Expected condition of shape ({len(x)},), as x has rows. "
+            f"Received: shape {np.shape(condition)}."
+        )
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
+        raise ValueError(f"Expected seed to be a whole number. Received: {seed!r}.")
     parts = []
     for start in range(0, len(x), batch_size):
         rows = slice(start, start + batch_size)
@@ -56,9 +65,16 @@ def active_units(model, x, threshold=0.01):
     Returns:
         Boolean array `(latent_dim,)`; of a model with several layers of latents a tuple of them.
 
+    Raises:
+        ValueError: If `x` has fewer than two examples or the threshold is no number >= 0.
+
     Note:
         Of a second layer the mean is taken at the mean of the first, not averaged over it.
     """
+    if np.ndim(x) == 0 or len(x) < 2:
+        raise ValueError(f"Expected x with at least two examples. Received: shape {np.shape(x)}.")
+    if not isinstance(threshold, numbers.Real) or not threshold >= 0:
+        raise ValueError(f"Expected threshold to be a number >= 0. Received: {threshold!r}.")
     means = model.posterior_mean(x)
     if isinstance(means, tuple):
         return tuple(_varies(layer, threshold) for layer in means)

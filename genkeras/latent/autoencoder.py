@@ -83,11 +83,16 @@ class Autoencoder(CheckedModel):
     """
 
     def __init__(self, encoder, decoder, corruption=None, *, seed=None, **kwargs):
-        super().__init__(seed=seed, **kwargs)
+        super().__init__(num_labels=None, seed=seed, **kwargs)
         self.encoder = networks.restored("encoder", encoder)
         self.decoder = networks.restored("decoder", decoder)
         if isinstance(corruption, dict):
             corruption = keras.saving.deserialize_keras_object(corruption)
+        if corruption is not None and (isinstance(corruption, type) or not callable(corruption)):
+            raise ValueError(
+                "Expected corruption to be None or a function (x, seed) -> x, such as "
+                f"MaskingNoise(0.3). Received: corruption={corruption!r}"
+            )
         self.corruption = corruption
         codes = self.encoder.output_shape[1:]
         num_values, num_outputs = (
@@ -130,8 +135,7 @@ class Autoencoder(CheckedModel):
 
     def decode(self, z):
         """What codes `(batch, latent_dim)` mean: `(batch, *event_shape)` float32."""
-        checks.event_batch("z", z, self.encoder.output_shape[1:])
-        return self._decoded(tf.cast(z, tf.float32))
+        return self._decoded(networks.checked_codes("z", z, self.encoder.output_shape[1:]))
 
     def reconstruct(self, x):
         """x through the code: `(batch, *event_shape)` float32."""

@@ -10,12 +10,15 @@ import collections
 
 import keras
 import tensorflow as tf
+import tensorflow_probability as tfp
 
 from genkeras import checks
 from genkeras.latent import networks
 from genkeras.latent.vae import GaussianHead, check_decoder, decoded, restored_likelihood
 from genkeras.models import LatentVariableModel
 from genkeras.priors import StandardNormal
+
+tfd = tfp.distributions
 
 Latents = collections.namedtuple("Latents", ["h1", "h2"])
 
@@ -69,11 +72,13 @@ class TopDownPrior(keras.layers.Layer):
 
     def distribution(self):
         """Joint distribution of `Latents`."""
+        if not self.built:
+            self.build()
         return Ancestral("h2", self.top.distribution(), self._below)
 
     def _below(self, h2):
         """p(h1|h2)."""
-        return self.head.distribution(self.network(h2))
+        return _given(self.head, self.network, h2)
 
     def get_config(self):
         return {
@@ -109,12 +114,13 @@ class HierarchicalVAE(LatentVariableModel):
                 ("latent_dims", latent_dims),
             )
         )
-        encoders = tuple(networks.restored("encoder", network) for network in encoders)
-        decoders = tuple(networks.restored("decoder", network) for network in decoders)
+        encoders = tuple(networks.features("encoder", network) for network in encoders)
+        below = networks.features("decoder", decoders[1])
+        decoders = networks.restored("decoder", decoders[0]), below
         latent_dims = tuple(
             checks.positive_int("every entry of latent_dims", size) for size in latent_dims
         )
-        prior = TopDownPrior(decoders[1], latent_dims, seed=_plus(seed, 2))
+        prior = TopDownPrior(below, latent_dims, seed=_plus(seed, 2), dtype=kwargs.get("dtype"))
         super().__init__(prior, num_labels=None, seed=seed, **kwargs)
         self.encoders, self.decoders, self.latent_dims = encoders, decoders, latent_dims
         self.likelihood = restored_likelihood(likelihood)
@@ -140,20 +146,29 @@ class HierarchicalVAE(LatentVariableModel):
     def build(self, input_shape):
         for head, network in zip(self.posteriors, self.encoders, strict=True):
             head.build(network.output_shape)
-        self.prior.build(None)
+        if not self.prior.built:
+            self.prior.build()
 
     def encode(self, x, condition=None):
         """q(h1, h2|x): a joint distribution of `Latents`."""
+        x, _ = self._checked_inputs(x, condition)
         features = self.encoders[0](self.likelihood.network_input(x))
         return Ancestral("h1", self.posteriors[0].distribution(features), self._above)
 
     def _above(self, h1):
         """q(h2|h1)."""
-        return self.posteriors[1].distribution(self.encoders[1](h1))
+        return _given(self.posteriors[1], self.encoders[1], h1)
 
     def decode(self, z, condition=None):
         """p(x|h1): a TFP distribution over `event_shape`; z are `Latents`."""
-        return decoded(self, self.decoders[0](z.h1))
+        if not isinstance(z, Latents):
+            raise ValueError(
+                "Expected z to be Latents(h1, h2), as encode(x).sample() and posterior_mean(x) "
+                f"give them. Received: z of type {type(z).__name__}"
+            )
+        self._require_condition(condition)
+        h1 = networks.checked_codes("z.h1", z.h1, (self.latent_dims[0],))
+        return decoded(self, self.decoders[0](h1))
 
     def posterior_mean(self, x, condition=None):
         """The mean of q(h1|x), and of q(h2|h1) at that mean: `Latents`."""
@@ -171,6 +186,13 @@ class HierarchicalVAE(LatentVariableModel):
             "latent_dims": self.latent_dims,
             "likelihood": keras.saving.serialize_keras_object(self.likelihood),
         }
+
+
+def _given(head, network, h):
+    """The head's distribution for every h, of any number of leading axes: networks take one."""
+    parameters = head(network(tf.reshape(h, (-1, h.shape[-1]))))  # (rows, latent_dim, 2)
+    shape = tf.concat([tf.shape(h)[:-1], parameters.shape[1:]], axis=0)
+    return tfd.Independent(head.normal.distribution(tf.reshape(parameters, shape)), 1)
 
 
 def _pair(name, value):

@@ -6,6 +6,7 @@ Any Keras model with one known input and one known output shape can take their p
 import math
 
 import keras
+import tensorflow as tf
 
 from genkeras import checks
 
@@ -23,11 +24,10 @@ def dense_encoder(event_shape, hidden_units=(200, 200), activation="tanh", seed=
     Returns:
         A Keras model from `(batch, *event_shape)` to `(batch, hidden_units[-1])`.
     """
+    inputs = keras.Input(_sizes("event_shape", event_shape))
     flatten = keras.layers.Flatten(dtype=dtype)
-    return keras.Sequential(
-        [keras.Input(event_shape), flatten, *_dense(hidden_units, activation, seed, dtype)],
-        name="encoder",
-    )
+    hidden = _dense(hidden_units, activation, seed, dtype)
+    return keras.Sequential([inputs, flatten, *hidden], name="encoder")
 
 
 def dense_decoder(
@@ -44,6 +44,7 @@ def dense_decoder(
     Returns:
         A Keras model from `(batch, latent_dim)` to `(batch, num_outputs)`.
     """
+    latent_dim = checks.positive_int("latent_dim", latent_dim)
     num_outputs = checks.positive_int("num_outputs", num_outputs)
     hidden = _dense(hidden_units, activation, seed, dtype)
     outputs = keras.layers.Dense(
@@ -67,7 +68,10 @@ def convolutional_encoder(
     Returns:
         A Keras model from `(batch, *image_shape)` to `(batch, units)`.
     """
+    image_shape, filters = _sizes("image_shape", image_shape), _sizes("filters", filters)
     height, width, channels = _sides(image_shape, filters)
+    units = checks.positive_int("units", units)
+    activation = checks.activation_name("activation", activation)
     layers = [
         keras.Input(image_shape),
         keras.layers.Reshape((height, width, channels), dtype=dtype),
@@ -106,8 +110,11 @@ def convolutional_decoder(
     Returns:
         A Keras model from `(batch, latent_dim)` to `(batch, *image_shape, num_parameters)`.
     """
+    latent_dim = checks.positive_int("latent_dim", latent_dim)
+    image_shape, filters = _sizes("image_shape", image_shape), _sizes("filters", filters)
     height, width, channels = _sides(image_shape, filters)
     outputs = channels * checks.positive_int("num_parameters", num_parameters)
+    units = checks.positive_int("units", units)
     scale = 2 ** len(filters)
     small = (height // scale, width // scale, filters[0])
     layers = [
@@ -137,22 +144,49 @@ def restored(name, network):
     return network
 
 
+def features(name, network):
+    """A network, as `restored` gives it, that says one vector of features for each example."""
+    network = restored(name, network)
+    if len(network.output_shape) != 2:
+        raise ValueError(
+            f"Expected {name} to give features of shape (batch, units). "
+            f"Received: a network that gives {checks.batch_shape(network.output_shape[1:])}"
+        )
+    return network
+
+
+def checked_codes(name, z, shape):
+    """Codes `(batch, *shape)` in float32, checked; symbolic ones are taken as they are."""
+    if not tf.is_symbolic_tensor(z):
+        checked = checks.event_batch(name, z, shape)
+        z = z if tf.is_tensor(z) else checked  # a tape follows a tensor
+    return tf.cast(z, tf.float32)
+
+
+def _sizes(name, values):
+    """Whole numbers, as a tuple."""
+    try:
+        values = tuple(values)
+    except TypeError as error:
+        raise ValueError(
+            f"Expected {name} to be a tuple of whole numbers. Received: {name}={values!r}"
+        ) from error
+    return tuple(checks.positive_int(f"every entry of {name}", value) for value in values)
+
+
 def _dense(hidden_units, activation, seed, dtype, first=0):
     activation = checks.activation_name("activation", activation)
     return [
         keras.layers.Dense(
-            checks.positive_int("every entry of hidden_units", units),
-            activation,
-            kernel_initializer=_glorot(seed, first + k),
-            dtype=dtype,
+            units, activation, kernel_initializer=_glorot(seed, first + k), dtype=dtype
         )
-        for k, units in enumerate(hidden_units)
+        for k, units in enumerate(_sizes("hidden_units", hidden_units))
     ]
 
 
 def _convolution(filters, activation, seed, number, dtype):
     return {
-        "filters": checks.positive_int("every entry of filters", filters),
+        "filters": filters,
         "kernel_size": 3,
         "strides": 2,
         "padding": "same",
@@ -163,16 +197,18 @@ def _convolution(filters, activation, seed, number, dtype):
 
 
 def _glorot(seed, number):
-    return keras.initializers.GlorotUniform(None if seed is None else seed + number)
+    if seed is not None:
+        seed = checks.positive_int("seed", seed, minimum=0) + number
+    return keras.initializers.GlorotUniform(seed)
 
 
 def _sides(image_shape, filters):
-    height, width, *channels = image_shape
     scale = 2 ** len(filters)
-    if len(channels) > 1 or height % scale or width % scale:
+    if not filters or len(image_shape) not in (2, 3) or any(s % scale for s in image_shape[:2]):
         raise ValueError(
             f"Expected image_shape to be (height, width) or (height, width, channels) with sides "
-            f"divisible by {scale}, one halving for each entry of filters. "
+            f"divisible by {scale}, one halving for each entry of filters, at least one. "
             f"Received: image_shape={image_shape}, filters={filters}"
         )
+    height, width, *channels = image_shape
     return height, width, channels[0] if channels else 1

@@ -84,9 +84,14 @@ class VAE(LatentVariableModel):
         self, encoder, decoder, latent_dim, likelihood=None, prior=None, *, free_bits=0.0, **kwargs
     ):
         latent_dim = checks.positive_int("latent_dim", latent_dim)
-        super().__init__(prior or StandardNormal(latent_dim), **kwargs)
+        super().__init__(StandardNormal(latent_dim) if prior is None else prior, **kwargs)
+        prior_dim = getattr(self.prior, "latent_dim", latent_dim)
+        if prior_dim != latent_dim:
+            raise ValueError(
+                f"Expected a prior of {latent_dim} latents. Received: a prior of {prior_dim}"
+            )
         self.latent_dim = latent_dim
-        self.encoder = networks.restored("encoder", encoder)
+        self.encoder = networks.features("encoder", encoder)
         self.decoder = networks.restored("decoder", decoder)
         self.likelihood = restored_likelihood(likelihood)
         self.free_bits = checks.real("free_bits", free_bits)
@@ -110,11 +115,14 @@ class VAE(LatentVariableModel):
 
     def encode(self, x, condition=None):
         """q(z|x): a TFP normal distribution over `(latent_dim,)`."""
+        x, condition = self._checked_inputs(x, condition)
         features = self.encoder(self.likelihood.network_input(x))
         return self.posterior.distribution(self._with_label(features, condition))
 
     def decode(self, z, condition=None):
         """p(x|z): a TFP distribution over `event_shape`."""
+        z = networks.checked_codes("z", z, (self.latent_dim,))
+        condition = self._checked_condition(condition, z.shape[0])
         return decoded(self, self.decoder(self._with_label(z, condition)))
 
     def _with_label(self, vectors, condition):
@@ -160,6 +168,12 @@ class IWAE(VAE):
         self, encoder, decoder, latent_dim, num_importance_samples, likelihood=None, prior=None,
         *, num_labels=None, seed=None, **kwargs
     ):  # fmt: skip
+        for name in ("beta", "warmup_steps", "free_bits"):
+            if name in kwargs:
+                raise ValueError(
+                    f"Expected no {name}: its bound has no KL of its own to weigh. "
+                    f"Received: {name}={kwargs[name]!r}"
+                )
         super().__init__(
             encoder, decoder, latent_dim, likelihood, prior,
             num_labels=num_labels, seed=seed, **kwargs

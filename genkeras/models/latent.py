@@ -31,7 +31,7 @@ class LatentVariableModel(CheckedModel):
         super().__init__(num_labels=num_labels, seed=seed, **kwargs)
         if isinstance(prior, dict):
             prior = keras.saving.deserialize_keras_object(prior)
-        if not callable(getattr(prior, "distribution", None)):
+        if isinstance(prior, type) or not callable(getattr(prior, "distribution", None)):
             raise ValueError(
                 "Expected prior to be an object with a method distribution(), such as "
                 f"StandardNormal(latent_dim). Received: prior={prior!r}"
@@ -55,12 +55,12 @@ class LatentVariableModel(CheckedModel):
         The KL may come in several parts, such as one for each latent, whose sum it is.
         """
         x, condition = self._asserted(inputs)
-        log_likelihood, kl = self._terms(x, condition, replica_seed(self.seed_generator))
+        q, seed = self.encode(x, condition), replica_seed(self.seed_generator)
+        log_likelihood, kl = self._terms(q, x, condition, seed)
         return tf.concat([log_likelihood[:, tf.newaxis], kl], axis=-1)
 
-    def _terms(self, x, condition, seed):
-        """log p(x|z) `(batch,)` and the parts of the KL `(batch, parts)` of one draw."""
-        q = self.encode(x, condition)
+    def _terms(self, q, x, condition, seed):
+        """log p(x|z) `(batch,)` and the parts of the KL `(batch, parts)` of one draw from q."""
         z = q.sample(seed=seed)
         return self.decode(z, condition).log_prob(x), self._kl(q, z)
 
@@ -91,7 +91,7 @@ class LatentVariableModel(CheckedModel):
 
     def _kl_weight(self):
         """The weight of the KL in this training step."""
-        if not self.warmup_steps or self.optimizer is None:
+        if not self.warmup_steps or getattr(self, "optimizer", None) is None:
             return self.beta
         progress = tf.cast(self.optimizer.iterations, tf.float32) / self.warmup_steps
         return self.beta * tf.minimum(1.0, progress)
@@ -113,9 +113,11 @@ class LatentVariableModel(CheckedModel):
     def _compiled_elbo(self):
         @tf.function(reduce_retracing=True, autograph=False)
         def elbo(x, condition, count, seed):
+            q = self.encode(x, condition)
+
             def add(k, total):
                 draw_seed = tf.random.experimental.stateless_fold_in(seed, k)
-                log_likelihood, kl = self._terms(x, condition, draw_seed)
+                log_likelihood, kl = self._terms(q, x, condition, draw_seed)
                 return k + 1, total + log_likelihood - tf.reduce_sum(kl, axis=-1)
 
             return _over_draws(count, add, tf.zeros(tf.shape(x)[0])) / tf.cast(count, tf.float32)
