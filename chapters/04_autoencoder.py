@@ -221,7 +221,7 @@ autoencoders = {2: train(dense_autoencoder(depth, 2, hidden), train_x, **schedul
 autoencoder_seconds = time.perf_counter() - fit_start
 for dim in dims[1:]:
     autoencoders[dim] = train(dense_autoencoder(depth, dim, hidden), train_x, **schedule)
-pca = {dim: PCA(dim, svd_solver="full").fit(train_x) for dim in dims}
+pca = {dim: PCA(dim, random_state=0).fit(train_x) for dim in dims}
 
 
 def pca_reconstruct(dim, x):
@@ -1368,12 +1368,15 @@ book.say(
     f"{middle} numbers it is {ways[middle][0]:.2f}, in that of 2 numbers {ways[2][0]:.2f} "
     "(@table:interpolation). "
     + (
-        "So the images on the way look more like *some* digit, "
+        "So by the votes the images on the way look more like *some* digit. "
         if min(way[0] for way in ways.values()) > pixel_way[0]
-        else "So by the votes the way through the code is not always the better one, "
+        else "So by the votes the way through the code is not always the better one. "
     )
-    + ("and " if max(way[1] for way in ways.values()) < pixel_way[1] else "but not all ")
-    + "lie nearer to training images. "
+    + (
+        "They also lie nearer to training images. "
+        if max(way[1] for way in ways.values()) < pixel_way[1]
+        else ""
+    )
     + (
         "The narrower code does better here, and pays for it with worse reconstructions "
         "(@table:errors). "
@@ -1518,6 +1521,7 @@ book.say(
 
 # %% tags=["fold"]
 labels_per_digit = (1, 2, 5, 10, 20)
+tuning_steps = 100
 label_seeds = range(5)
 classifier = keras.Sequential(
     [keras.models.clone_model(denoiser.encoder), keras.layers.Dense(10, name="logits")]
@@ -1525,13 +1529,13 @@ classifier = keras.Sequential(
 classifier.compile(
     keras.optimizers.Adam(2e-3),
     loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-    steps_per_execution=100,
+    steps_per_execution=tuning_steps,
 )
 classifier.optimizer.build(classifier.trainable_variables)
 fresh_state = [variable.numpy() for variable in classifier.optimizer.variables]
 
 
-def fine_tune(rows, seed, encoder_weights=None, steps=100):
+def fine_tune(rows, seed, encoder_weights=None):
     """Test accuracy after training on the labelled rows, from given or from random weights."""
     for k, variable in enumerate(classifier.trainable_variables):
         kind = "glorot_uniform" if len(variable.shape) > 1 else "zeros"
@@ -1544,7 +1548,7 @@ def fine_tune(rows, seed, encoder_weights=None, steps=100):
         variable.assign(value)
     batches = epoch_batches((train_x[rows], train_labels[rows]), len(rows), seed=seed)
     classifier.fit(
-        batches, steps_per_epoch=steps, epochs=1, shuffle=False, verbose=book.verbosity()
+        batches, steps_per_epoch=tuning_steps, epochs=1, shuffle=False, verbose=book.verbosity()
     )
     return float(np.mean(classifier.predict_on_batch(judged_x).argmax(axis=1) == judged_labels))
 
@@ -1615,7 +1619,8 @@ book.table(
     ],
     ["labels per digit", *with_labels, "encoder minus random"],
     f"Right answers in % of {len(judged_x):,} test images, ± one standard error over five draws; "
-    "last column: difference of the two networks, draw by draw. Both take 100 steps of Adam.",
+    "last column: difference of the two networks, draw by draw. Both take "
+    f"{tuning_steps} steps of Adam.",
     name="labels",
 )
 
