@@ -120,7 +120,8 @@ class HierarchicalVAE(LatentVariableModel):
         latent_dims = tuple(
             checks.positive_int("every entry of latent_dims", size) for size in latent_dims
         )
-        prior = TopDownPrior(below, latent_dims, seed=_plus(seed, 2), dtype=kwargs.get("dtype"))
+        seeds = [networks.offset(seed, networks.HEAD + k) for k in range(3)]
+        prior = TopDownPrior(below, latent_dims, seed=seeds[2], dtype=kwargs.get("dtype"))
         super().__init__(prior, num_labels=None, seed=seed, **kwargs)
         self.encoders, self.decoders, self.latent_dims = encoders, decoders, latent_dims
         self.likelihood = restored_likelihood(likelihood)
@@ -135,7 +136,7 @@ class HierarchicalVAE(LatentVariableModel):
                     f"Received: a network that reads {network.input_shape[1:]}"
                 )
         self.posteriors = [
-            GaussianHead(size, seed=_plus(seed, k), dtype=self.dtype_policy)
+            GaussianHead(size, seed=seeds[k], dtype=self.dtype_policy)
             for k, size in enumerate(latent_dims)
         ]
 
@@ -201,7 +202,3 @@ def _pair(name, value):
             f"Expected {name} to hold two entries, one for each layer. Received: {name}={value!r}"
         )
     return value
-
-
-def _plus(seed, number):
-    return None if seed is None else seed + number

@@ -10,6 +10,10 @@ import tensorflow as tf
 
 from genkeras import checks
 
+# The layers of a model take seed + 0, 1, ... in the encoder, + 100, 101, ... in the decoder and
+# + 200, 201, ... between features and latents: no two of them draw the same weights.
+DECODER, HEAD = 100, 200
+
 
 def dense_encoder(event_shape, hidden_units=(200, 200), activation="tanh", seed=None, dtype=None):
     """Dense layers from x to features.
@@ -46,9 +50,9 @@ def dense_decoder(
     """
     latent_dim = checks.positive_int("latent_dim", latent_dim)
     num_outputs = checks.positive_int("num_outputs", num_outputs)
-    hidden = _dense(hidden_units, activation, seed, dtype)
+    hidden = _dense(hidden_units, activation, seed, dtype, first=DECODER)
     outputs = keras.layers.Dense(
-        num_outputs, kernel_initializer=_glorot(seed, len(hidden)), dtype=dtype
+        num_outputs, kernel_initializer=_glorot(seed, DECODER + len(hidden)), dtype=dtype
     )
     return keras.Sequential([keras.Input((latent_dim,)), *hidden, outputs], name="decoder")
 
@@ -119,12 +123,12 @@ def convolutional_decoder(
     small = (height // scale, width // scale, filters[0])
     layers = [
         keras.Input((latent_dim,)),
-        *_dense((units, math.prod(small)), activation, seed, dtype),
+        *_dense((units, math.prod(small)), activation, seed, dtype, first=DECODER),
         keras.layers.Reshape(small, dtype=dtype),
     ]
     for k, number in enumerate([*filters[1:], outputs]):
         last = k == len(filters) - 1
-        options = _convolution(number, None if last else activation, seed, k + 2, dtype)
+        options = _convolution(number, None if last else activation, seed, DECODER + 2 + k, dtype)
         layers.append(keras.layers.Conv2DTranspose(**options))
     layers.append(keras.layers.Reshape((*image_shape, num_parameters), dtype=dtype))
     return keras.Sequential(layers, name="decoder")
@@ -163,6 +167,11 @@ def checked_codes(name, z, shape):
     return tf.cast(z, tf.float32)
 
 
+def offset(seed, number):
+    """seed + number; None of None."""
+    return None if seed is None else checks.positive_int("seed", seed, minimum=0) + number
+
+
 def _sizes(name, values):
     """Whole numbers, as a tuple."""
     try:
@@ -197,9 +206,7 @@ def _convolution(filters, activation, seed, number, dtype):
 
 
 def _glorot(seed, number):
-    if seed is not None:
-        seed = checks.positive_int("seed", seed, minimum=0) + number
-    return keras.initializers.GlorotUniform(seed)
+    return keras.initializers.GlorotUniform(offset(seed, number))
 
 
 def _sides(image_shape, filters):

@@ -78,8 +78,8 @@ def make_two_layers(settings, dataset):
         dense_encoder((below,), (100, 100), seed=seed + 10),
     )
     decoders = (
-        dense_decoder(below, 784, (200, 200), seed=seed + 20),
-        dense_encoder((above,), (100, 100), seed=seed + 30),  # features, no outputs
+        dense_decoder(below, 784, (200, 200), seed=seed),
+        dense_encoder((above,), (100, 100), seed=seed + 20),  # features, no outputs
     )
     model = HierarchicalVAE(encoders, decoders, (below, above), seed=seed)
     return _compiled(model, settings, dataset)
@@ -90,7 +90,7 @@ def _networks(settings):
 
     seed = settings["seed"]
     encoder = dense_encoder((784,), HIDDEN_UNITS, seed=seed)
-    return encoder, dense_decoder(LATENT_DIM, 784, HIDDEN_UNITS, seed=seed + 10)
+    return encoder, dense_decoder(LATENT_DIM, 784, HIDDEN_UNITS, seed=seed)
 
 
 def _compiled(model, settings, dataset):

@@ -8,6 +8,8 @@ import pytest
 from scipy import signal
 
 from genkeras.latent import (
+    VAE,
+    HierarchicalVAE,
     convolutional_decoder,
     convolutional_encoder,
     dense_decoder,
@@ -31,6 +33,29 @@ def numbers(*shape):
 
 def kernels_of(network):
     return [w.numpy() for w in network.weights if w.ndim > 1]
+
+
+@pytest.mark.parametrize("kind", ["dense", "convolutional", "hierarchical"])
+def test_one_seed_serves_all_networks_of_a_model(kind):
+    if kind == "dense":
+        model = VAE(
+            dense_encoder((6,), (5, 5), seed=0), dense_decoder(3, 6, (5, 5), seed=0), 3, seed=0
+        )
+    elif kind == "convolutional":
+        encoder = convolutional_encoder((8, 8), (2, 3), 6, seed=0)
+        model = VAE(
+            encoder, convolutional_decoder(3, (8, 8), filters=(3, 2), units=6, seed=0), 3, seed=0
+        )
+    else:
+        encoders = dense_encoder((6,), (5,), seed=0), dense_encoder((3,), (4,), seed=10)
+        decoders = dense_decoder(3, 6, (5,), seed=0), dense_encoder((2,), (4,), seed=20)
+        model = HierarchicalVAE(encoders, decoders, (3, 2), seed=0)
+    model.build((None, *model.event_shape))
+    # Kernels of one stream have, but for their scale, the same first entries.
+    starts = [kernel.flatten()[:4] for kernel in kernels_of(model)]
+    signs = [start / np.linalg.norm(start) for start in starts]
+    for first, second in itertools.combinations(signs, 2):
+        assert not np.allclose(first, second, atol=1e-3)
 
 
 def test_a_dense_encoder_is_tanh_of_affine_maps_to_the_last():
