@@ -95,6 +95,14 @@ class Likelihood:
         return f"{type(self).__name__}({arguments})"
 
 
+class _Bernoulli(tfd.Bernoulli):
+    """TFP's, with one softplus for `log_prob` in place of two."""
+
+    def _log_prob(self, event):
+        # x logit - log(1 + e^logit); a rounding of the logit is its largest error.
+        return tf.cast(event, self.logits.dtype) * self.logits - tf.nn.softplus(self.logits)
+
+
 @keras.saving.register_keras_serializable(package="genkeras")
 class Bernoulli(Likelihood):
     """Binary variable; the network output is the logit of P(x = 1).
@@ -105,7 +113,8 @@ class Bernoulli(Likelihood):
     support = "0 or 1"
 
     def distribution(self, parameters):
-        return tfd.Bernoulli(logits=tf.cast(parameters[..., 0], tf.float32), dtype=tf.float32)
+        logits = tf.squeeze(parameters, axis=-1)  # a slice would copy
+        return _Bernoulli(logits=tf.cast(logits, tf.float32), dtype=tf.float32)
 
     def in_support(self, x):
         return (x == 0) | (x == 1)
@@ -154,6 +163,15 @@ class Categorical(Likelihood):
         return {"num_classes": self.num_classes}
 
 
+class _Normal(tfd.Normal):
+    """TFP's, drawn by the generator that XLA compiles best on a CPU."""
+
+    def _sample_n(self, n, seed=None):
+        shape = tf.concat([[n], self.batch_shape_tensor()], axis=0)
+        seed = tfp.random.sanitize_seed(seed)
+        return self.loc + self.scale * tf.random.stateless_normal(shape, seed, alg="philox")
+
+
 @keras.saving.register_keras_serializable(package="genkeras")
 class Normal(Likelihood):
     """Real variable; the network outputs are the mean and the raw scale.
@@ -170,7 +188,7 @@ class Normal(Likelihood):
 
     def distribution(self, parameters):
         loc, raw = tf.unstack(tf.cast(parameters, tf.float32), axis=-1)
-        return tfd.Normal(loc, _scale(raw, self.min_scale))
+        return _Normal(loc, _scale(raw, self.min_scale))
 
     def in_support(self, x):
         return abs(x) < np.inf

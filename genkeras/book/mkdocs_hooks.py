@@ -29,6 +29,9 @@ _BENCHMARK_HEADS = {
     "graph_ratio": "graph ÷ compiled",
     "eager_ratio": "eager ÷ compiled",
     "draw_ms": "sampling (ms)",
+    "plain_step_ratio": "plain Keras ÷ library, step",
+    "evaluate_s": "evaluation (s)",
+    "plain_evaluate_ratio": "plain Keras ÷ library, evaluation",
 }
 _HIGHER_IS_BETTER = ("log-likelihood", "log_likelihood", "accuracy", "bleu", "modes", "auc")
 _STATUS = {

@@ -51,7 +51,7 @@ def importance_nll(model, x, num_importance_samples, condition=None, batch_size=
     return float(nll.mean()), error
 
 
-def active_units(model, x, threshold=0.01):
+def active_units(model, x, condition=None, threshold=0.01):
     """Which latents a model uses: those whose posterior mean varies from example to example.
 
     A latent u is active if the variance over x of E_q[u] exceeds the threshold (Burda et al. 2015,
@@ -60,6 +60,7 @@ def active_units(model, x, threshold=0.01):
     Args:
         model: A model with `posterior_mean`.
         x: Array of shape `(n, ...)`, n at least 2.
+        condition: Array of shape `(n,)`, one label per example, or `None`.
         threshold: Variance above which a latent is active.
 
     Returns:
@@ -75,7 +76,7 @@ def active_units(model, x, threshold=0.01):
         raise ValueError(f"Expected x with at least two examples. Received: shape {np.shape(x)}.")
     if not isinstance(threshold, numbers.Real) or not threshold >= 0:
         raise ValueError(f"Expected threshold to be a number >= 0. Received: {threshold!r}.")
-    means = model.posterior_mean(x)
+    means = model.posterior_mean(x, condition)
     if isinstance(means, tuple):
         return tuple(_varies(layer, threshold) for layer in means)
     return _varies(means, threshold)

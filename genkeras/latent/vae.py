@@ -247,6 +247,7 @@ def decoded(model, outputs, *draws):
         tf.cast(outputs, tf.float32),
         (*draws, -1, *model.event_shape, model.likelihood.num_parameters),
     )
-    # Outputs start near 0, and 0 means the likelihood's own starting point.
-    parameters += model.likelihood.initial_parameters()
+    start = model.likelihood.initial_parameters()
+    if start.any():
+        parameters += start  # outputs start near 0, which means the likelihood's own starting point
     return tfd.Independent(model.likelihood.distribution(parameters), len(model.event_shape))

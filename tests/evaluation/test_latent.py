@@ -69,9 +69,11 @@ class Codes:
     def __init__(self, layers=1):
         self.layers = layers
 
-    def posterior_mean(self, x):
-        """Latents with variances 4, 0.0099, 0.0101 and 0 over x = -1, 1."""
+    def posterior_mean(self, x, condition=None):
+        """Latents with variances 4, 0.0099, 0.0101 and 0 over x = -1, 1; a label is added."""
         codes = x * np.array([math.sqrt(2), math.sqrt(0.0099 / 2), math.sqrt(0.0101 / 2), 0.0])
+        if condition is not None:
+            codes = codes + np.asarray(condition)[:, np.newaxis]
         if self.layers == 1:
             return codes
         return collections.namedtuple("Layers", ["h1", "h2"])(codes, codes[:, 2:])
@@ -85,6 +87,11 @@ def test_active_units_are_those_whose_mean_varies_more_than_the_threshold():
     assert active_units(Codes(), SIGNS, threshold=0.02).tolist() == [True, False, False, False]
     assert active_units(Codes(), SIGNS, threshold=0).tolist() == [True, True, True, False]
     assert active_units(Codes(), SIGNS[[0, 0]]).tolist() == [False] * 4
+
+
+def test_active_units_depend_on_the_labels():
+    assert active_units(Codes(), SIGNS, condition=[3, 3]).tolist() == [True, False, True, False]
+    assert active_units(Codes(), SIGNS, condition=[3, 4]).tolist() == [True] * 4
 
 
 def test_active_units_of_two_layers():
