@@ -7,11 +7,15 @@ here are trained for an hour to an hour and a half each on two CPU cores;
 Learning rates come from trials of one and two epochs on validation data, and so does the bias for
 every pixel: after two epochs PixelCNN with 7 blocks of 16 channels stood at 92.9 nats without it,
 at 88.0 with it, and at 92.0 with pixels around zero, so that a border differs from blank paper.
+PixelCNN ended at 84.24 nats on validation rows without moved images, in 19 epochs, and at 84.00
+with them, in 24.
 
-Note: the paper has no bias for every pixel. It trains with RMSProp and batches of 16.
+Note: the paper has no bias for every pixel and moves no images. It trains with RMSProp and batches
+    of 16.
 """
 
 from genkeras.recipes._optimizers import adamw_on_a_cosine
+from genkeras.recipes._pictures import moved_by_a_pixel
 from genkeras.recipes._recipe import Recipe
 
 COMMON = {
@@ -26,8 +30,9 @@ SETTINGS = {
         "hidden_units": 24,
         "num_blocks": 12,
         "position_bias": True,
+        "shift": 0.8,
         "learning_rate": 4e-3,
-        "epochs": 19,
+        "epochs": 24,
     },
     "row_lstm": {"hidden_units": 32, "num_layers": 2, "learning_rate": 5e-3, "epochs": 16},
     "diagonal_bilstm": {
@@ -37,6 +42,10 @@ SETTINGS = {
         "learning_rate": 5e-3,
         "epochs": 12,
     },
+}
+
+MOVES = {
+    "pixel_cnn": "training images moved by up to one pixel in the first 70 % of the epochs; ",
 }
 
 CANDIDATES = ()
@@ -90,8 +99,9 @@ def _recipe(name, published, status, make_model):
         name=f"{name}_binarized_mnist",
         dataset="binarized_mnist",
         split="fixed 50,000 / 10,000 / 10,000; all 10,000 test rows",
-        protocol="static binarization of Larochelle & Murray; raster order; test set scored after "
-        "the last epoch only",
+        protocol="static binarization of Larochelle & Murray; raster order; "
+        + MOVES.get(name, "")
+        + "test set scored after the last epoch only",
         metric="test_nll",
         unit="nats",
         published={
@@ -105,6 +115,7 @@ def _recipe(name, published, status, make_model):
         load=load,
         make_model=make_model,
         score=score,
+        augment=moved_by_a_pixel,
     )
 
 
