@@ -57,23 +57,28 @@ def images(count, side):
     return (np.random.default_rng(0).random((count, side, side)) < 0.13).astype("float32")
 
 
-def training_step(model, x):
+def training_step(model, x, run_eagerly=False):
     """Best seconds of a training step on a batch."""
     import keras
 
-    model.compile(keras.optimizers.Adam())
+    model.compile(keras.optimizers.Adam(), run_eagerly=run_eagerly)
     return seconds(lambda: model.train_on_batch(x), repeats=3)
 
 
 def training_steps():
-    """Milliseconds of a training step of every model, and their ratio to PixelCNN's."""
+    """Milliseconds of a training step of every model, and its ratio to PixelCNN's.
+
+    The eager ratio is the time of the same step outside of a graph, divided by this one.
+    """
     x = images(TRAINING_BATCH, SIDE)
     times = {name: training_step(model, x) for name, model in models(SIDE).items()}
+    eager = {name: training_step(model, x, True) for name, model in models(SIDE).items()}
     return [
         {
             "model": name,
             "step_ms": round(1e3 * taken),
             "to_pixelcnn_ratio": round(taken / times["PixelCNN"], 2),
+            "eager_ratio": round(eager[name] / taken, 2),
         }
         for name, taken in times.items()
     ]
