@@ -190,12 +190,7 @@ class CheckedModel(keras.Model):
                 f"Received: x of shape {x.shape}"
             )
         x = tf.cast(x, tf.float32)
-        finite = tf.reduce_all(tf.math.is_finite(x))
-        assertions = [tf.debugging.Assert(finite, ["Expected finite values in x. Received:", x])]
-        if self.likelihood is not None:
-            inside = tf.reduce_all(self.likelihood.in_support(x))
-            message = checks.support_message("x", self.likelihood)
-            assertions.append(tf.debugging.Assert(inside, [message, x]))
+        assertions = [self._asserted_values(x)]
         if condition is not None or self.num_labels is not None:
             condition, assertion = self._asserted_condition(condition)
             assertions.append(assertion)
@@ -203,6 +198,20 @@ class CheckedModel(keras.Model):
         # assertions: with jit_compile=True only the first batch of a dataset is checked.
         with tf.control_dependencies([a for a in assertions if a is not None]):
             return tf.identity(x), None if condition is None else tf.identity(condition)
+
+    def _asserted_values(self, x):
+        """The assertion that all values are finite and, with a likelihood, inside its support."""
+        finite = ["Expected finite values in x. Received:", x]
+        if self.likelihood is None:
+            return tf.debugging.Assert(tf.reduce_all(tf.math.is_finite(x)), finite)
+        inside = tf.reduce_all(self.likelihood.in_support(x))  # only finite values are in a support
+
+        def refuse():
+            tf.debugging.Assert(tf.reduce_all(tf.math.is_finite(x)), finite)
+            tf.debugging.Assert(inside, [checks.support_message("x", self.likelihood), x])
+            return False
+
+        return tf.cond(inside, lambda: True, refuse)
 
     def _asserted_condition(self, condition):
         """The condition in int32, and the assertion that every label exists."""
