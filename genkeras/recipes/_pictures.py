@@ -1,5 +1,8 @@
 """Changes of training images that recipes share."""
 
+# What `moved_by_a_pixel` does, for the protocol of a recipe.
+MOVES = "training images moved by up to one pixel in the first 70 % of the epochs"
+
 
 def moved_by_a_pixel(settings):
     """Moves images by up to one pixel each way: with probability `shift` in the first epoch,

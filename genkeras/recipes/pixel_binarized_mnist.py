@@ -15,7 +15,7 @@ Note: the paper has no bias for every pixel and moves no images. It trains with 
 """
 
 from genkeras.recipes._optimizers import adamw_on_a_cosine
-from genkeras.recipes._pictures import moved_by_a_pixel
+from genkeras.recipes._pictures import MOVES, moved_by_a_pixel
 from genkeras.recipes._recipe import Recipe
 
 COMMON = {
@@ -42,10 +42,6 @@ SETTINGS = {
         "learning_rate": 5e-3,
         "epochs": 12,
     },
-}
-
-MOVES = {
-    "pixel_cnn": "training images moved by up to one pixel in the first 70 % of the epochs; ",
 }
 
 CANDIDATES = ()
@@ -100,7 +96,7 @@ def _recipe(name, published, status, make_model):
         dataset="binarized_mnist",
         split="fixed 50,000 / 10,000 / 10,000; all 10,000 test rows",
         protocol="static binarization of Larochelle & Murray; raster order; "
-        + MOVES.get(name, "")
+        + (f"{MOVES}; " if SETTINGS[name].get("shift") else "")
         + "test set scored after the last epoch only",
         metric="test_nll",
         unit="nats",

@@ -12,7 +12,7 @@ Note: they train for 3,280 epochs in batches of 20, with a learning rate that fa
 import dataclasses
 
 from genkeras.recipes._optimizers import adamw_on_a_cosine
-from genkeras.recipes._pictures import drawn_anew, moved_by_a_pixel
+from genkeras.recipes._pictures import MOVES, drawn_anew, moved_by_a_pixel
 from genkeras.recipes._recipe import Recipe
 
 LATENT_DIM = 50
@@ -139,8 +139,7 @@ def _recipe(name, published, where, make_model, settings, fixed, candidates=()):
         if fixed
         else "59,600 / 400 of the official training rows; all 10,000 test rows",
         protocol=(
-            "static binarization of Larochelle & Murray, training images moved by up to one pixel "
-            "in the first 70 % of the epochs"
+            f"static binarization of Larochelle & Murray, {MOVES}"
             if fixed
             else "training images drawn anew from the grey levels in each epoch, validation and "
             "test images drawn once"
@@ -168,11 +167,11 @@ def _recipe(name, published, where, make_model, settings, fixed, candidates=()):
 FIXED, DYNAMIC = "Table 3 (appendix)", "Table 1"
 VAE = {"epochs": 600}
 IWAE = {"epochs": 60, "num_importance_samples": 50}
-MOVES = {"shift": 0.8, "learning_rate": 2e-3}
+MOVED = {"shift": 0.8, "learning_rate": 2e-3}
 
 RECIPES = (
-    _recipe("vae_binarized_mnist", 88.71, FIXED, make_vae, VAE | MOVES, True, CANDIDATES),
-    _recipe("iwae_binarized_mnist", 87.10, FIXED, make_iwae, IWAE | MOVES, True),
+    _recipe("vae_binarized_mnist", 88.71, FIXED, make_vae, VAE | MOVED, True, CANDIDATES),
+    _recipe("iwae_binarized_mnist", 87.10, FIXED, make_iwae, IWAE | MOVED, True),
     _recipe("vae_dynamic_mnist", 86.76, DYNAMIC, make_vae, VAE, False),
     _recipe("iwae_dynamic_mnist", 84.78, DYNAMIC, make_iwae, IWAE, False),
     _recipe("vae2_dynamic_mnist", 85.33, DYNAMIC, make_two_layers, VAE, False),
