@@ -36,6 +36,7 @@ from genkeras import (
     divergences,
     plots,
 )
+from genkeras.book.prose import error, listed, mean_error, number
 from genkeras.datasets import Split, bernoulli_binarize, binarized_digits, dequantize, digits, mnist
 from genkeras.evaluation import active_units, importance_nll, log_probs
 from genkeras.latent import dense_decoder, dense_encoder
@@ -56,42 +57,11 @@ book.declare(
 )
 
 
-def number(value, form=".2f"):
-    """A number for prose and tables: a real minus sign, powers of ten written out."""
-    mantissa, _, exponent = f"{value:{form}}".partition("e")
-    if exponent:
-        return rf"${mantissa} \times 10^{{{int(exponent)}}}$"
-    return mantissa.replace("-", "−")
-
-
-def error(values):
-    """Standard error of a mean."""
-    return np.std(values, ddof=1) / math.sqrt(len(values))
-
-
-def mean_error(values, form=".2f"):
-    """Mean ± standard error, as text; a form such as "+.2f" shows the sign."""
-    return f"{number(np.mean(values), form)} ± {error(values):{form.replace('+', '')}}"
-
-
-def listed(names):
-    """Names as prose: a, b and c."""
-    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]])) if names else "none"
-
-
 def verdict(gain, other):
     """Better, worse or not clear, from paired differences from another model, as text."""
     if abs(gain.mean()) < 2 * error(gain):
         return f"not clearly different from {other} ({mean_error(gain, '+.2f')})"
     return f"{'better' if gain.mean() > 0 else 'worse'} than {other} ({mean_error(gain, '+.2f')})"
-
-
-def recorded(recipe):
-    """The result of a recipe, or None where it has not been run."""
-    try:
-        return book.result(recipe)
-    except ValueError:
-        return None
 
 
 # %% [markdown]
@@ -1752,7 +1722,7 @@ book.say(
 # %% tags=["hide"]
 published_rows, budgets, not_run = [], set(), []
 for recipe in vae_mnist.RECIPES:
-    ours, paper = recorded(recipe.name), recipe.published["value"]
+    ours, paper = book.recorded(recipe.name), recipe.published["value"]
     cells = [""] * 4
     if ours is None:
         not_run.append(f"`{recipe.name}`")

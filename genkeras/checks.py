@@ -20,6 +20,14 @@ def positive_int(name, value, minimum=1):
     return int(value)
 
 
+def seed(value, part=0):
+    """`value + part`, if `value` is a whole number of at least 0; None of None.
+
+    With numbers of their own, the parts of a model draw different weights from one seed.
+    """
+    return None if value is None else positive_int("seed", value, minimum=0) + part
+
+
 def boolean(name, value):
     """`value` if it is True or False."""
     if not isinstance(value, bool):

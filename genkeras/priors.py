@@ -55,7 +55,7 @@ class GaussianMixture(keras.layers.Layer):
         self.latent_dim = checks.positive_int("latent_dim", latent_dim)
         self.num_components = checks.positive_int("num_components", num_components)
         self.spread = checks.real("spread", spread)
-        self.seed = None if seed is None else checks.positive_int("seed", seed, minimum=0)
+        self.seed = checks.seed(seed)
 
     def build(self, input_shape=None):
         start, raw_scale = self.likelihood.initial_parameters()

@@ -125,7 +125,7 @@ class ImageModel(ExplicitModel):
 
     def _convolution(self, inputs, filters, kernel_size=(1, 1), mask="B", **options):
         """A built `MaskedConv2D` for a map of `inputs` channels."""
-        seed = None if self.seed is None else self.seed + self._num_convolutions
+        seed = checks.seed(self.seed, self._num_convolutions)
         self._num_convolutions += 1
         options.setdefault("kernel_initializer", keras.initializers.GlorotUniform(seed))
         layer = MaskedConv2D(

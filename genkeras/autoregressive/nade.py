@@ -71,7 +71,7 @@ class NADE(SequentialModel):
 
         def normal(number, fan_in):
             """Pre-activations of unit variance for inputs of unit variance."""
-            seed = None if self.seed is None else self.seed + number
+            seed = checks.seed(self.seed, number)
             return keras.initializers.RandomNormal(stddev=fan_in**-0.5, seed=seed)
 
         # Row i belongs to the i-th variable of the order, not to position i of x.

@@ -102,7 +102,7 @@ class OrderlessNADE(SequentialModel):
         outputs = self.likelihood.num_parameters
 
         def weight(name, shape, fan_in):
-            seed = None if self.seed is None else self.seed + len(self.weights)
+            seed = checks.seed(self.seed, len(self.weights))
             normal = keras.initializers.RandomNormal(stddev=fan_in**-0.5, seed=seed)
             return self.add_weight(name=name, shape=shape, initializer=normal)
 

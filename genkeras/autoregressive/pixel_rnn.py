@@ -71,7 +71,7 @@ class PixelRNN(ImageModel):
         self.place_kernel = self._place_kernel(wide)
 
     def _recurrent(self, number):
-        seed = None if self.seed is None else self.seed + 1000 * (number + 1)
+        seed = checks.seed(self.seed, 1000 * (number + 1))
         layer = self.recurrent_layer(
             self.hidden_units, self.num_colors, seed=seed, dtype=self.dtype_policy
         )

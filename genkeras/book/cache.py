@@ -32,7 +32,8 @@ def executed(chapter, root, profile):
     key = _key(chapter, root, profile, notebook)
     # A file edited meanwhile may not be the one that ran: its entry then never matches.
     for name in key["files"]:
-        if (root / name).stat().st_mtime > notebook.metadata["genkeras"]["started"]:
+        file = root / name
+        if file.exists() and file.stat().st_mtime > notebook.metadata["genkeras"]["started"]:
             key["files"][name] = "changed while the chapter ran"
     notebook.metadata["key"] = key
     _store(path, notebook)

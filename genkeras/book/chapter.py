@@ -178,15 +178,26 @@ def result(recipe):
     Raises:
         ValueError: if the recipe has no results file.
     """
-    relative = f"site/results/{recipe}.json"
-    path = place.root() / relative
-    if not path.is_file():
+    found = recorded(recipe)
+    if found is None:
         raise ValueError(
-            f"Expected the results of recipe {recipe!r} in {relative}; "
+            f"Expected the results of recipe {recipe!r} in {_results_file(recipe)}; "
             f"`genkeras recipe {recipe}` makes it. Received: no such file"
         )
+    return found
+
+
+def recorded(recipe):
+    """As `result`, or None where the recipe has not been run."""
+    relative = _results_file(recipe)
+    # Said of a missing file too: when it appears, the chapter must run again.
     place.emit("reads", {"file": relative}, None, "")
-    return json.loads(path.read_text(encoding="utf-8"))
+    path = place.root() / relative
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
+def _results_file(recipe):
+    return f"site/results/{recipe}.json"
 
 
 def _clean(markdown):

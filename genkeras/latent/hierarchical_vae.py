@@ -120,7 +120,7 @@ class HierarchicalVAE(LatentVariableModel):
         latent_dims = tuple(
             checks.positive_int("every entry of latent_dims", size) for size in latent_dims
         )
-        seeds = [networks.offset(seed, networks.HEAD + k) for k in range(3)]
+        seeds = [checks.seed(seed, networks.HEAD + k) for k in range(3)]
         prior = TopDownPrior(below, latent_dims, seed=seeds[2], dtype=kwargs.get("dtype"))
         super().__init__(prior, num_labels=None, seed=seed, **kwargs)
         self.encoders, self.decoders, self.latent_dims = encoders, decoders, latent_dims

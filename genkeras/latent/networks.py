@@ -167,11 +167,6 @@ def checked_codes(name, z, shape):
     return tf.cast(z, tf.float32)
 
 
-def offset(seed, number):
-    """seed + number; None of None."""
-    return None if seed is None else checks.positive_int("seed", seed, minimum=0) + number
-
-
 def _sizes(name, values):
     """Whole numbers, as a tuple."""
     try:
@@ -206,7 +201,7 @@ def _convolution(filters, activation, seed, number, dtype):
 
 
 def _glorot(seed, number):
-    return keras.initializers.GlorotUniform(offset(seed, number))
+    return keras.initializers.GlorotUniform(checks.seed(seed, number))
 
 
 def _sides(image_shape, filters):

@@ -101,7 +101,7 @@ class VAE(LatentVariableModel):
                 "Expected a StandardNormal prior for free_bits, which need the KL of every latent. "
                 f"Received: prior={self.prior!r}"
             )
-        head_seed = networks.offset(self.seed, networks.HEAD)
+        head_seed = checks.seed(self.seed, networks.HEAD)
         self.posterior = GaussianHead(latent_dim, seed=head_seed, dtype=self.dtype_policy)
 
     @property

@@ -14,6 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from genkeras import checks
 from genkeras.layers.masked_conv import AtPixel, MaskedConv2D
 from genkeras.layers.nade_scan import core_shards
 from genkeras.layers.scan import compiled_recurrence
@@ -41,7 +42,7 @@ class _PixelLSTM(keras.layers.Layer):
             (1, width),
             "B",
             self.num_colors,
-            kernel_initializer=keras.initializers.GlorotUniform(self._seed(number)),
+            kernel_initializer=keras.initializers.GlorotUniform(checks.seed(self.seed, number)),
             dtype=self.dtype_policy,
         )
         layer.build((None, None, None, inputs))
@@ -53,12 +54,9 @@ class _PixelLSTM(keras.layers.Layer):
         return self.add_weight(
             name=f"state_kernel_{number}",
             shape=(pixels * self.units, 4 * self.units),
-            initializer=keras.initializers.GlorotUniform(self._seed(2 + number)),
+            initializer=keras.initializers.GlorotUniform(checks.seed(self.seed, 2 + number)),
             autocast=False,
         )
-
-    def _seed(self, number):
-        return None if self.seed is None else self.seed + number
 
 
 class RowLSTM(_PixelLSTM):

@@ -38,7 +38,7 @@ class CheckedModel(keras.Model):
                 f"Received: dtype={self.dtype_policy.name!r}"
             )
         self.num_labels = num_labels
-        self.seed = None if seed is None else checks.positive_int("seed", seed, minimum=0)
+        self.seed = checks.seed(seed)
         self.seed_generator = keras.random.SeedGenerator(self.seed)
 
     @property

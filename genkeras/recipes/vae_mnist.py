@@ -6,7 +6,9 @@ layers of 200 tanh units each way, 50 latents; with two stochastic layers 100 la
 100 units, 50 latents.
 
 Note: they train for 3,280 epochs in batches of 20, with a learning rate that falls in eight steps.
-    Here it is Adam on a cosine, in batches of 100, for as long as two CPU cores allow.
+    Here it is Adam on a cosine, for as long as two CPU cores allow, in batches of 100 for the
+    VAEs. IWAE keeps batches of 20: with 50 samples of each image a step costs what its images
+    cost, so that small batches are many more steps in the same time.
 """
 
 import dataclasses
@@ -166,12 +168,12 @@ def _recipe(name, published, where, make_model, settings, fixed, candidates=()):
 
 FIXED, DYNAMIC = "Table 3 (appendix)", "Table 1"
 VAE = {"epochs": 600}
-IWAE = {"epochs": 60, "num_importance_samples": 50}
+IWAE = {"learning_rate": 1e-3, "epochs": 120, "num_importance_samples": 50, "batch_size": 20}
 MOVED = {"shift": 0.8, "learning_rate": 2e-3}
 
 RECIPES = (
     _recipe("vae_binarized_mnist", 88.71, FIXED, make_vae, VAE | MOVED, True, CANDIDATES),
-    _recipe("iwae_binarized_mnist", 87.10, FIXED, make_iwae, IWAE | MOVED, True),
+    _recipe("iwae_binarized_mnist", 87.10, FIXED, make_iwae, MOVED | IWAE, True),
     _recipe("vae_dynamic_mnist", 86.76, DYNAMIC, make_vae, VAE, False),
     _recipe("iwae_dynamic_mnist", 84.78, DYNAMIC, make_iwae, IWAE, False),
     _recipe("vae2_dynamic_mnist", 85.33, DYNAMIC, make_two_layers, VAE, False),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from genkeras import book
-from genkeras.book import pages, place, scripts
+from genkeras.book import pages, place, prose, scripts
 from genkeras.book.place import ChapterError
 
 HEADER = "# %% [markdown]\n# # 1. A toy\n#\n# What it is about.\n"
@@ -165,6 +165,24 @@ def test_an_unknown_profile_is_refused(monkeypatch):
 def test_missing_results_say_how_to_make_them(project):
     with pytest.raises(ValueError, match="`genkeras recipe nade_x` makes it"):
         book.result("nade_x")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (prose.number(-1.234), "−1.23"),
+        (prose.number(0.5, "+.1f"), "+0.5"),
+        (prose.number(-2.5e-7, ".1e"), r"$-2.5 \times 10^{-7}$"),
+        # Mean 3; variance (4 + 1 + 0 + 1 + 4) / 4 = 2.5, so the standard error is sqrt(2.5 / 5).
+        (prose.mean_error([1, 2, 3, 4, 5], "+.3f"), "+3.000 ± 0.707"),
+        (prose.mean_error([-1, -2, -3, -4, -5]), "−3.00 ± 0.71"),
+        (prose.listed(["a", "b", "c"]), "a, b and c"),
+        (prose.listed(["a"]), "a"),
+        (prose.listed([]), "none"),
+    ],
+)
+def test_figures_as_text(text, expected):
+    assert text == expected
 
 
 def test_bad_calls_are_refused(project):
