@@ -3,6 +3,7 @@
 Every check runs before anything changes and raises `ValueError("Expected ... Received: ...")`.
 """
 
+import copy
 import math
 import numbers
 
@@ -65,6 +66,33 @@ def activation_name(name, value):
         raise ValueError(
             f"Expected {name} to be the name of a Keras activation, such as 'relu'. "
             f"Received: {name}={value!r}"
+        )
+    return value
+
+
+def network(name, value, example, num_inputs=1):
+    """A Keras model, from itself or its serialized form, whose shapes are known.
+
+    Args:
+        name: name of the argument.
+        value: the model, or a dictionary of `keras.saving.serialize_keras_object`.
+        example: what makes such a model, for the message.
+        num_inputs: how many inputs it has; it has one output.
+    """
+    import keras
+
+    if isinstance(value, dict):
+        # A copy: Keras takes a configuration apart as it reads it.
+        value = keras.saving.deserialize_keras_object(copy.deepcopy(value))
+    inputs = getattr(value, "input_shape", None)
+    shapes = [*(inputs if isinstance(inputs, list) else [inputs])]
+    shapes.append(getattr(value, "output_shape", None))
+    known = all(isinstance(shape, tuple) and None not in shape[1:] for shape in shapes)
+    if not isinstance(value, keras.Model) or not known or len(shapes) != num_inputs + 1:
+        count = ("no inputs", "one input", "two inputs")[num_inputs]
+        raise ValueError(
+            f"Expected {name} to be a Keras model with {count} and one output of known shapes, "
+            f"such as {example}. Received: {name}={value!r}"
         )
     return value
 

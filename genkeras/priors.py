@@ -35,6 +35,30 @@ class StandardNormal:
 
 
 @keras.saving.register_keras_serializable(package="genkeras")
+class Uniform:
+    """Prior of independent uniform variables in (-1, 1), the usual noise of early GANs.
+
+    Args:
+        latent_dim: number of latent variables.
+    """
+
+    def __init__(self, latent_dim):
+        self.latent_dim = checks.positive_int("latent_dim", latent_dim)
+
+    def distribution(self):
+        """TFP distribution of event shape `(latent_dim,)`."""
+        ones = tf.ones(self.latent_dim)
+        return tfd.Independent(tfd.Uniform(-ones, ones), 1)
+
+    def get_config(self):
+        return {"latent_dim": self.latent_dim}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)
+
+
+@keras.saving.register_keras_serializable(package="genkeras")
 class GaussianMixture(keras.layers.Layer):
     """Prior sum_c w_c N(mu_c, diag(sigma_c^2)), trained with the model.
 

@@ -18,6 +18,7 @@ class TinyGAN(ImplicitModel):
     """A linear generator against a discriminator of four hidden units."""
 
     event_shape = (1,)
+    figures = ("margin",)
 
     def __init__(self, noise_from_x=False, **kwargs):
         super().__init__(**kwargs)
@@ -43,15 +44,16 @@ class TinyGAN(ImplicitModel):
             return self.generator.trainable_variables
         return [*self.hidden.trainable_variables, *self.judge.trainable_variables]
 
-    def player_loss(self, player, x, condition, seed, training):
+    def play(self, player, x, condition, seed, training):
         if self.noise_from_x:  # noise that two replicas and one device can share
             noise = tf.concat([x, x**2], axis=1)
         else:
             noise = tf.random.stateless_normal((tf.shape(x)[0], 2), seed)
         fake = self.discriminate(self.generator(noise))
         if player == "generator":
-            return tf.nn.softplus(-fake)
-        return tf.nn.softplus(fake) + tf.nn.softplus(-self.discriminate(x))
+            return tf.nn.softplus(-fake), {}
+        real = self.discriminate(x)
+        return tf.nn.softplus(fake) + tf.nn.softplus(-real), {"margin": real - fake}
 
     def sample(self, num_samples, condition=None, seed=None):
         self._ensure_built()
@@ -102,7 +104,7 @@ def test_a_step_moves_the_players_own_variables_along_its_own_slope(player, jit_
     variables = model.player_variables(player)
     before = {name: weights_of(model, name) for name in model.players}
     with tf.GradientTape() as tape:
-        loss = tf.reduce_mean(model.player_loss(player, tf.constant(X), None, None, True))
+        loss = tf.reduce_mean(model.play(player, tf.constant(X), None, None, True)[0])
     slopes = tape.gradient(loss, [v.value for v in variables])
     model.fit(X, batch_size=32, verbose=0)
     expected = [old - 0.5 * slope for old, slope in zip(before[player], slopes, strict=True)]
@@ -119,7 +121,7 @@ def test_the_discriminator_moves_first():
         one.fit(X, batch_size=32, verbose=0)
     assert_same(weights_of(model, "discriminator"), weights_of(twin, "discriminator"), rtol=1e-6)
     with tf.GradientTape() as tape:  # the generator's slope at the discriminator's new place
-        loss = tf.reduce_mean(twin.player_loss("generator", tf.constant(X), None, None, True))
+        loss = tf.reduce_mean(twin.play("generator", tf.constant(X), None, None, True)[0])
     slopes = tape.gradient(loss, [v.value for v in twin.player_variables("generator")])
     moved = zip(weights_of(twin, "generator"), slopes, strict=True)
     assert_same(weights_of(model, "generator"), [w - 0.5 * s for w, s in moved], rtol=1e-4)
@@ -129,9 +131,9 @@ def test_fresh_noise_for_each_player_and_step():
     seeds = []
 
     class Recording(TinyGAN):
-        def player_loss(self, player, x, condition, seed, training):
+        def play(self, player, x, condition, seed, training):
             seeds.append(tuple(np.array(seed)))
-            return super().player_loss(player, x, condition, seed, training)
+            return super().play(player, x, condition, seed, training)
 
     model = Recording(seed=1)
     model.compile(generator="sgd", discriminator="sgd", run_eagerly=True)
@@ -139,13 +141,44 @@ def test_fresh_noise_for_each_player_and_step():
     assert len(seeds) == len(set(seeds)) == 4
 
 
-def test_evaluate_gives_each_players_loss():
+def test_evaluate_gives_each_players_loss_and_slope_and_the_figures():
     model = compiled(noise_from_x=True)
     logs = model.evaluate(X, batch_size=12, verbose=0, return_dict=True)
+    whole = model.evaluate(X, batch_size=32, verbose=0, return_dict=True)
     for player in model.players:
-        terms = model.player_loss(player, tf.constant(X), None, None, False)
+        with tf.GradientTape() as tape:
+            terms, figures = model.play(player, tf.constant(X), None, None, False)
+            loss = tf.reduce_mean(terms)
         assert logs[f"{player}_loss"] == pytest.approx(np.mean(terms), rel=1e-5)
+        if figures:
+            assert logs["margin"] == pytest.approx(np.mean(figures["margin"]), rel=1e-5)
+        slopes = tape.gradient(loss, [v.value for v in model.player_variables(player)])
+        norm = np.sqrt(sum(np.sum(slope**2) for slope in slopes))
+        assert whole[f"{player}_gradient_norm"] == pytest.approx(norm, rel=1e-5)
     assert model.generator_optimizer.iterations == 0
+
+
+def test_a_player_with_several_turns_reads_a_part_of_the_batch_in_each():
+    seen = []
+
+    class Patient(TinyGAN):
+        turns = ("discriminator", "discriminator", "discriminator", "generator")
+
+        def play(self, player, x, condition, seed, training):
+            seen.append((player, x.numpy()[:, 0].tolist()))
+            return super().play(player, x, condition, seed, training)
+
+    model = Patient(seed=1)
+    model.compile(generator="sgd", discriminator="sgd", run_eagerly=True)
+    x = X[:11]
+    model.fit(x, batch_size=9, shuffle=False, verbose=0)
+    assert [player for player, _ in seen[:4]] == list(Patient.turns)
+    parts = [x[:3], x[3:6], x[6:9], x[:3]]
+    # A rest of two rows for three moves: the last row is read twice.
+    parts += [x[9:10], x[10:11], x[10:11], x[9:10]]
+    assert [rows for _, rows in seen] == [part[:, 0].tolist() for part in parts]
+    assert model.discriminator_optimizer.iterations == 6
+    assert model.generator_optimizer.iterations == 2
 
 
 def test_it_learns_where_the_data_lie():
@@ -281,7 +314,8 @@ def test_two_replicas_draw_different_noise(two_replicas):
         model = compiled()
         model.build((None, 1))
     same = tf.constant(X)
-    run = tf.function(lambda: model._player_terms("generator", same, None, training=True))
+    variables = model.player_variables("generator")
+    run = tf.function(lambda: model._turn("generator", same, None, variables, training=True)[0])
     first, second = two_replicas.experimental_local_results(two_replicas.run(run))
     assert np.all(first.numpy() != second.numpy())
 

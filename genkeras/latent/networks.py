@@ -135,17 +135,8 @@ def convolutional_decoder(
 
 
 def restored(name, network):
-    """A network, from itself or its serialized form, whose shapes are known."""
-    if isinstance(network, dict):
-        network = keras.saving.deserialize_keras_object(network)
-    shapes = [getattr(network, side, None) for side in ("input_shape", "output_shape")]
-    known = all(isinstance(shape, tuple) and None not in shape[1:] for shape in shapes)
-    if not isinstance(network, keras.Model) or not known:
-        raise ValueError(
-            f"Expected {name} to be a Keras model with one input and one output of known shapes, "
-            f"such as genkeras.latent.dense_{name}(...). Received: {name}={network!r}"
-        )
-    return network
+    """A network, from itself or its serialized form, with one input and one output."""
+    return checks.network(name, network, f"genkeras.latent.dense_{name}(...)")
 
 
 def features(name, network):

@@ -10,24 +10,40 @@ from genkeras.training import mean_loss, replica_seed
 class ImplicitModel(CheckedModel):
     """A sampler trained by a game: each player has variables, a loss and an optimiser.
 
-    A subclass gives `event_shape`, `players`, `player_variables`, `player_loss`, `sample` and
+    A subclass gives `event_shape`, `players`, `player_variables`, `play`, `sample` and
     `discriminate`; variants override losses and networks only. In a training step the players
-    move one after another, in the order of `players`, on fresh noise.
+    move one after another, in the order of `turns`, on fresh noise. A player with several turns
+    in a step reads another part of the batch in each; so a batch holds as many rows as all of
+    them need.
     """
 
     players = ("discriminator", "generator")
+    figures = ()  # names of what `play` reports beside the losses
 
     def __init__(self, *, num_labels=None, seed=None, **kwargs):
         super().__init__(num_labels=num_labels, seed=seed, **kwargs)
-        self.loss_trackers = [keras.metrics.Mean(name=f"{name}_loss") for name in self.players]
+        names = [f"{p}_{what}" for p in self.players for what in ("loss", "gradient_norm")]
+        self.trackers = [keras.metrics.Mean(name=name) for name in (*names, *self.figures)]
+
+    @property
+    def turns(self):
+        """The players in the order of their moves in a training step."""
+        return self.players
 
     def player_variables(self, player):
         """The trainable variables that `player` moves, a list."""
         raise NotImplementedError(f"{type(self).__name__} must define player_variables.")
 
-    def player_loss(self, player, x, condition, seed, training):
-        """Loss of `player` on a batch: `(batch,)`, from noise drawn with the `(2,)` `seed`."""
-        raise NotImplementedError(f"{type(self).__name__} must define player_loss.")
+    def play(self, player, x, condition, seed, training):
+        """One turn of `player` on a batch, from noise drawn with the `(2,)` `seed`.
+
+        Returns:
+            Its loss, `(batch,)`, and a dictionary of what to report, among the names `figures`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define play.")
+
+    def moved(self, player):
+        """Called after each move of `player`, such as to bound its weights."""
 
     def sample(self, num_samples, condition=None, seed=None):
         """Draws `(num_samples, *event_shape)`."""
@@ -102,20 +118,42 @@ class ImplicitModel(CheckedModel):
 
     def train_step(self, data):
         x, condition = self._batch(data)
-        for player, tracker in zip(self.players, self.loss_trackers, strict=True):
+        parts = max(self.turns.count(player) for player in self.players)
+        turns = dict.fromkeys(self.players, 0)
+        for player in self.turns:
+            rows = _rows(tf.shape(x)[0], turns[player], parts)
+            turns[player] += 1
+            labels = None if condition is None else condition[rows]
             optimizer, variables = self.player_optimizer(player), self.player_variables(player)
-            with tf.GradientTape() as tape:
-                terms = self._player_terms(player, x, condition, training=True)
-                loss = optimizer.scale_loss(mean_loss(terms))
-            optimizer.apply(tape.gradient(loss, variables), variables)
-            tracker.update_state(terms)
+            # A player that does not look at x must wait for the checks of x all the same.
+            with tf.control_dependencies([x]):
+                turn = self._turn(player, x[rows], labels, variables, True, optimizer.scale_loss)
+                optimizer.apply(turn, variables)
+                self.moved(player)
         return self._results()
 
     def test_step(self, data):
         x, condition = self._batch(data)
-        for player, tracker in zip(self.players, self.loss_trackers, strict=True):
-            tracker.update_state(self._player_terms(player, x, condition, training=False))
+        for player in self.players:
+            self._turn(player, x, condition, self.player_variables(player), training=False)
         return self._results()
+
+    def _turn(self, player, x, condition, variables, training, scale=lambda loss: loss):
+        """The gradients of the scaled loss of a player; its figures are recorded."""
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch([variable.value for variable in variables])
+            seed = replica_seed(self.seed_generator)
+            terms, figures = self.play(player, x, condition, seed, training)
+            loss = scale(mean_loss(terms))
+        gradients = tape.gradient(loss, [variable.value for variable in variables])
+        # Under several replicas a gradient is one's share of a sum.
+        share = scale(1.0 / tf.distribute.get_strategy().num_replicas_in_sync)
+        norm = tf.linalg.global_norm(gradients) / tf.cast(share, tf.float32)
+        record = {f"{player}_loss": terms, f"{player}_gradient_norm": norm, **figures}
+        for tracker in self.trackers:
+            if tracker.name in record:
+                tracker.update_state(record[tracker.name])
+        return gradients
 
     def _batch(self, data):
         x, _, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
@@ -123,9 +161,12 @@ class ImplicitModel(CheckedModel):
             raise ValueError("Expected no sample_weight for a game. Received: sample_weight")
         return self._asserted(x)
 
-    def _player_terms(self, player, x, condition, training):
-        seed = replica_seed(self.seed_generator)
-        return self.player_loss(player, x, condition, seed, training)
-
     def _results(self):
-        return {tracker.name: tracker.result() for tracker in self.loss_trackers}
+        return {tracker.name: tracker.result() for tracker in self.trackers}
+
+
+def _rows(num_rows, part, parts):
+    """The slice of one of `parts` equal parts of a batch; of few rows the parts overlap."""
+    size = tf.maximum(num_rows // parts, 1)
+    start = tf.minimum(part * size, num_rows - size)
+    return slice(start, start + size)
