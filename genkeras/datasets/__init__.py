@@ -3,8 +3,10 @@
 from genkeras.datasets._dataset import Dataset, Split
 from genkeras.datasets._digits import binarized_digits, digits
 from genkeras.datasets._mnist import binarized_mnist, mnist
+from genkeras.datasets._modes import GRID_STD, RING_STD, grid, grid_centres, ring, ring_centres
 from genkeras.datasets._photographs import colour_photograph_patches, photograph_patches
 from genkeras.datasets._pixels import bernoulli_binarize, binarize, dequantize
+from genkeras.datasets._stacked import stacked_digits
 from genkeras.datasets._status import DatasetStatus, status
 from genkeras.datasets._store import MissingFileError
 from genkeras.datasets._tables import breast_cancer, diabetes, wine
@@ -12,6 +14,8 @@ from genkeras.datasets._uci_binary import uci_binary
 from genkeras.datasets._uci_real import uci_real
 
 __all__ = [
+    "GRID_STD",
+    "RING_STD",
     "Dataset",
     "DatasetStatus",
     "MissingFileError",
@@ -25,8 +29,13 @@ __all__ = [
     "dequantize",
     "diabetes",
     "digits",
+    "grid",
+    "grid_centres",
     "mnist",
     "photograph_patches",
+    "ring",
+    "ring_centres",
+    "stacked_digits",
     "status",
     "uci_binary",
     "uci_real",

@@ -4,7 +4,11 @@ import numpy as np
 
 from genkeras.datasets._dataset import Dataset, Split
 
-RING_STD, GRID_STD = 0.01, 0.05
+RING_STD = 0.01
+"""Standard deviation of each Gaussian of `ring`."""
+
+GRID_STD = 0.05
+"""Standard deviation of each Gaussian of `grid`."""
 
 
 def ring_centres():
@@ -25,11 +29,14 @@ def ring(num_examples=100_000, seed=0):
     The protocol of PacGAN (Lin et al. 2018, https://arxiv.org/abs/1712.04086, section 4.1).
 
     Args:
-        num_examples: Rows to train on; a tenth as many validate and as many test.
+        num_examples: Rows to train on, at least 10; a tenth as many validate and as many test.
         seed: Integer seed of all draws.
 
     Returns:
-        A `Dataset` of points `(n, 2)`; labels are the numbers of the centres.
+        A `Dataset` of points `(n, 2)` (float32); labels are the rows of `ring_centres()`.
+
+    Raises:
+        ValueError: If `num_examples` is no whole number of at least 10.
     """
     return _drawn("ring", ring_centres(), RING_STD, num_examples, seed)
 
@@ -40,20 +47,20 @@ def grid(num_examples=100_000, seed=0):
     The protocol of PacGAN (Lin et al. 2018, https://arxiv.org/abs/1712.04086, section 4.1).
 
     Args:
-        num_examples: Rows to train on; a tenth as many validate and as many test.
+        num_examples: Rows to train on, at least 10; a tenth as many validate and as many test.
         seed: Integer seed of all draws.
 
     Returns:
-        A `Dataset` of points `(n, 2)`; labels are the numbers of the centres.
+        A `Dataset` of points `(n, 2)` (float32); labels are the rows of `grid_centres()`.
+
+    Raises:
+        ValueError: If `num_examples` is no whole number of at least 10.
     """
     return _drawn("grid", grid_centres(), GRID_STD, num_examples, seed)
 
 
 def _drawn(name, centres, std, num_examples, seed):
-    if isinstance(num_examples, bool) or not isinstance(num_examples, int) or num_examples < 10:
-        raise ValueError(
-            f"Expected num_examples to be a whole number >= 10. Received: {num_examples!r}"
-        )
+    check_count("num_examples", num_examples, 10)
     rng = np.random.default_rng(seed)
 
     def split(count):
@@ -65,7 +72,8 @@ def _drawn(name, centres, std, num_examples, seed):
         name=name,
         protocol=(
             f"{num_examples:,} / {num_examples // 10:,} / {num_examples // 10:,} independent draws "
-            f"from {len(centres)} equally likely Gaussians of standard deviation {std}"
+            f"from {len(centres)} equally likely Gaussians of standard deviation {std}; "
+            f"seed {seed}."
         ),
         train=split(num_examples),
         valid=split(num_examples // 10),
@@ -73,3 +81,9 @@ def _drawn(name, centres, std, num_examples, seed):
         num_labels=len(centres),
         feature_names=("first coordinate", "second coordinate"),
     )
+
+
+def check_count(name, value, minimum):
+    """Refuses what is no whole number of at least `minimum`."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < minimum:
+        raise ValueError(f"Expected {name} to be a whole number >= {minimum}. Received: {value!r}.")

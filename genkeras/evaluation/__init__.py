@@ -1,16 +1,31 @@
 """Measures of trained models, in NumPy: a model is used through its own methods only."""
 
+from genkeras.evaluation.classifier import ImageClassifier
 from genkeras.evaluation.density import bits_per_dim, class_posteriors, log_probs, mean_nll
+from genkeras.evaluation.features import frechet_distance, nearest_neighbours, precision_recall
 from genkeras.evaluation.latent import active_units, importance_nll
+from genkeras.evaluation.modes import ModeCoverage, class_coverage, class_entropy, mode_coverage
+from genkeras.evaluation.parzen import ParzenWindow, choose_sigma, parzen_log_likelihood
 from genkeras.evaluation.spikes import SpikeDensity, repeated_rows
 
 __all__ = [
+    "ImageClassifier",
+    "ModeCoverage",
+    "ParzenWindow",
     "SpikeDensity",
     "active_units",
     "bits_per_dim",
+    "choose_sigma",
+    "class_coverage",
+    "class_entropy",
     "class_posteriors",
+    "frechet_distance",
     "importance_nll",
     "log_probs",
     "mean_nll",
+    "mode_coverage",
+    "nearest_neighbours",
+    "parzen_log_likelihood",
+    "precision_recall",
     "repeated_rows",
 ]

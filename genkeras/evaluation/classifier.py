@@ -1,22 +1,36 @@
 """A small classifier of digits, trained here: the judge of samples, and the features it sees."""
 
-import keras
 import numpy as np
 
-from genkeras.datasets import Split
+from genkeras.evaluation.density import _check_positive_integer
 
 
 class ImageClassifier:
     """Two convolutions and a dense layer, for grey images in [0, 1].
 
+    Images come as `(n, height, width)`, `(n, height, width, 1)` or `(n, height * width)`.
+
     Args:
-        image_shape: (height, width).
+        image_shape: (height, width), both at least 4.
         num_labels: Number of classes.
         seed: Integer seed of weights, dropout and the order of the data.
+
+    Raises:
+        ValueError: If a size is too small or the seed is no whole number.
     """
 
     def __init__(self, image_shape, num_labels=10, seed=0):
+        import keras
+
         self.image_shape = tuple(image_shape)
+        if len(self.image_shape) != 2 or min(self.image_shape) < 4:
+            raise ValueError(
+                f"Expected image_shape (height, width), both >= 4. Received: {image_shape}."
+            )
+        _check_positive_integer("num_labels", num_labels)
+        if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+            raise ValueError(f"Expected seed to be a whole number >= 0. Received: {seed!r}.")
+        self.num_labels = num_labels
         self.seed = seed
 
         def start(number):
@@ -38,22 +52,32 @@ class ImageClassifier:
         self.model = keras.Model(images, logits)
         self._features = keras.Model(images, hidden)
 
-    def fit(self, split: Split, epochs=3, batch_size=100):
-        """Trains on the images and labels of a split; returns the classifier."""
-        from genkeras.training import epoch_batches
+    def fit(self, split, epochs=3, batch_size=100):
+        """Trains on the images and labels of a split; returns the classifier.
 
+        Args:
+            split: A `datasets.Split` with images in [0, 1] and labels.
+            epochs: Passes over the data, each in an order of its own.
+            batch_size: Images per step.
+
+        Raises:
+            ValueError: If images have another shape or range, or labels are absent or no classes.
+        """
+        import keras
+
+        _check_positive_integer("epochs", epochs)
+        _check_positive_integer("batch_size", batch_size)
+        images, labels = self._images(split.x), self._labels(split)
         self.model.compile(
             keras.optimizers.Adam(1e-3),
             keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         )
-        data = (self._images(split.x), np.asarray(split.labels))
-        self.model.fit(
-            epoch_batches(data, batch_size, self.seed),
-            steps_per_epoch=-(-len(split) // batch_size),
-            epochs=epochs,
-            shuffle=False,
-            verbose=0,
-        )
+        rng = np.random.default_rng(self.seed)
+        for _ in range(epochs):
+            order = rng.permutation(len(labels))
+            self.model.fit(
+                images[order], labels[order], batch_size=batch_size, shuffle=False, verbose=0
+            )
         return self
 
     def classes(self, images):
@@ -64,9 +88,38 @@ class ImageClassifier:
         """The activations before the last layer: `(n, 128)` float32."""
         return self._features.predict(self._images(images), batch_size=1000, verbose=0)
 
-    def accuracy(self, split: Split):
-        """Share of images whose most probable class is their label."""
-        return float(np.mean(self.classes(split.x) == split.labels))
+    def accuracy(self, split):
+        """Share of images whose most probable class is their label, in [0, 1].
+
+        Args:
+            split: A `datasets.Split` with images in [0, 1] and labels.
+        """
+        return float(np.mean(self.classes(split.x) == self._labels(split)))
+
+    def _labels(self, split):
+        labels = np.asarray(split.labels)
+        if (
+            labels.shape != (len(split.x),)
+            or labels.dtype.kind not in "iu"
+            or labels.min() < 0
+            or labels.max() >= self.num_labels
+        ):
+            raise ValueError(
+                f"Expected one label from 0 to {self.num_labels - 1} for each image. "
+                f"Received: {split.labels!r}."
+            )
+        return labels
 
     def _images(self, images):
-        return np.asarray(images, "float32").reshape(-1, *self.image_shape, 1)
+        images = np.asarray(images, "float32")
+        height, width = self.image_shape
+        shapes = {(height, width), (height, width, 1), (height * width,)}
+        if images.size == 0 or images.shape[1:] not in shapes:
+            raise ValueError(
+                f"Expected images of shape (n, {height}, {width}). Received: shape {images.shape}."
+            )
+        if not ((images >= 0) & (images <= 1)).all():
+            raise ValueError(
+                f"Expected images in [0, 1]. Received: {images.min()} to {images.max()}."
+            )
+        return images.reshape(-1, height, width, 1)

@@ -5,7 +5,15 @@ FID, which is one in the features of one particular Inception network, and compa
 published figure.
 """
 
+import math
+
 import numpy as np
+
+from genkeras.evaluation.density import _check_positive_integer
+from genkeras.evaluation.parzen import _flat_rows
+from genkeras.evaluation.spikes import _finite_rows
+
+_ROWS = 1000
 
 
 def frechet_distance(first, second):
@@ -16,15 +24,22 @@ def frechet_distance(first, second):
     Args:
         first, second: Features of shape `(n, d)`, n > 1.
 
+    Returns:
+        A float >= 0, in squared units of the features.
+
+    Raises:
+        ValueError: If features are not finite, not of one width or fewer than two.
+
     Reference: Heusel et al. 2017, https://arxiv.org/abs/1706.08500, eq. 6.
     """
-    first, second = (_features(name, x) for name, x in (("first", first), ("second", second)))
-    root = _square_root(np.cov(first, rowvar=False).reshape(first.shape[1], -1))
-    other = np.cov(second, rowvar=False).reshape(second.shape[1], -1)
-    product = np.linalg.eigvalsh(root @ other @ root)
+    first = _finite_rows("first", first)
+    second = _finite_rows("second", second, first.shape[1])
     shift = first.mean(axis=0) - second.mean(axis=0)
-    traces = np.trace(root @ root) + np.trace(other)
-    return float(shift @ shift + traces - 2 * np.sqrt(np.maximum(product, 0)).sum())
+    factor, other = _covariance_factor("first", first), _covariance_factor("second", second)
+    # C1 = F'F and C2 = G'G: the eigenvalues of C1 C2 are the squared singular values of FG'. These
+    # keep digits that roots of eigenvalues lose where a covariance is singular.
+    overlap = np.linalg.svd(factor @ other.T, compute_uv=False).sum()
+    return float(shift @ shift + max((factor**2).sum() + (other**2).sum() - 2 * overlap, 0.0))
 
 
 def precision_recall(real, fake, num_neighbours=3):
@@ -34,12 +49,26 @@ def precision_recall(real, fake, num_neighbours=3):
     member's k-th neighbour in the set.
 
     Args:
-        real, fake: Features of shape `(n, d)`.
+        real, fake: Features of shape `(n, d)`, n > k.
         num_neighbours: k.
+
+    Returns:
+        Precision and recall, floats in [0, 1].
+
+    Raises:
+        ValueError: If features are not finite, not of one width or not more than k.
 
     Reference: Kynkaanniemi et al. 2019, https://arxiv.org/abs/1904.06991, eq. 1.
     """
-    real, fake = _features("real", real), _features("fake", fake)
+    _check_positive_integer("num_neighbours", num_neighbours)
+    real = _finite_rows("real", real)
+    fake = _finite_rows("fake", fake, real.shape[1])
+    for name, features in (("real", real), ("fake", fake)):
+        if len(features) <= num_neighbours:
+            raise ValueError(
+                f"Expected {name} of more rows than num_neighbours={num_neighbours}. "
+                f"Received: {len(features)} rows."
+            )
     return _share_near(fake, real, num_neighbours), _share_near(real, fake, num_neighbours)
 
 
@@ -49,40 +78,42 @@ def nearest_neighbours(samples, data, count=1):
     Args:
         samples: Array of shape `(n, ...)`.
         data: Array of shape `(m, ...)`.
-        count: Neighbours of each sample.
+        count: Neighbours of each sample, at most m.
 
     Returns:
-        Distances and rows of `data`, both of shape `(n, count)`.
+        Distances (float64) and rows of `data` (int64), nearest first, both of shape `(n, count)`.
+
+    Raises:
+        ValueError: If arrays are empty, not finite or of different widths, or there are fewer
+            data than `count`.
     """
     from sklearn.neighbors import NearestNeighbors
 
-    samples, data = (np.asarray(x, "float32").reshape(len(x), -1) for x in (samples, data))
+    _check_positive_integer("count", count)
+    data = _flat_rows("data", data)
+    samples = _flat_rows("samples", samples, data.shape[1])
+    if len(data) < count:
+        raise ValueError(f"Expected data of at least count={count} rows. Received: {len(data)}.")
     finder = NearestNeighbors(n_neighbors=count, algorithm="brute").fit(data)
     return finder.kneighbors(samples)
 
 
+def _covariance_factor(name, features):
+    """F with F'F the covariance of the features."""
+    if len(features) < 2:
+        raise ValueError(f"Expected {name} of at least two rows. Received: {len(features)}.")
+    centred = features - features.mean(axis=0)
+    return np.linalg.qr(centred, mode="r") / math.sqrt(len(features) - 1)
+
+
 def _share_near(points, members, k):
-    from scipy.spatial.distance import cdist
+    from sklearn.metrics import DistanceMetric
 
     # A member is its own nearest neighbour, at distance 0.
     radii = nearest_neighbours(members, members, k + 1)[0][:, -1]
+    euclidean = DistanceMetric.get_metric("euclidean")  # exactly 0 between equal points
     near = [
-        (cdist(points[start : start + 1000], members) <= radii).any(axis=1)
-        for start in range(0, len(points), 1000)
+        (euclidean.pairwise(points[start : start + _ROWS], members) <= radii).any(axis=1)
+        for start in range(0, len(points), _ROWS)
     ]
     return float(np.concatenate(near).mean())
-
-
-def _square_root(covariance):
-    values, vectors = np.linalg.eigh(covariance)
-    return vectors * np.sqrt(np.maximum(values, 0)) @ vectors.T
-
-
-def _features(name, values):
-    values = np.asarray(values, "float64")
-    if values.ndim != 2 or len(values) < 2 or not np.isfinite(values).all():
-        raise ValueError(
-            f"Expected {name} to be finite features of shape (n, d), n > 1. "
-            f"Received: shape {values.shape}"
-        )
-    return values

@@ -28,10 +28,17 @@ class Recipe:
         candidates: settings for `search` to compare on validation data, as changes to `settings`.
         load: `() -> Dataset`, or a list of them, one for each fold.
         make_model: `(settings, dataset) -> compiled model`.
-        score: `(model, x) -> (value, standard error)` of the metric.
+        score: `(model, dataset) -> (value, standard error)` of the metric, on the test split.
         beside: `(model, dataset) -> dictionary` of further figures to record, or None.
         draw: `(model, directory) -> None`, saves pictures of the trained model, or None.
         augment: `settings -> function`, what `epoch_batches` takes as `augment`, or None.
+        inputs: `split -> data`, what `fit` takes of a split; its `x` if None.
+        seeds: runs, from as many seeds that follow `settings["seed"]`, where the outcome depends
+            much on it.
+        logged: which log of training and validation is recorded.
+        callbacks: `(settings, dataset) -> list` of Keras callbacks, or None. What they put into
+            the logs of an epoch is kept.
+        curve: names of logs that are recorded of every epoch; None where an epoch has none.
     """
 
     name: str
@@ -50,6 +57,11 @@ class Recipe:
     beside: Callable | None = None
     draw: Callable | None = None
     augment: Callable | None = None
+    inputs: Callable | None = None
+    seeds: int = 1
+    logged: str = "loss"
+    callbacks: Callable | None = None
+    curve: tuple = ()
 
 
 def run(recipe, directory, site, verbose=2):
@@ -62,22 +74,23 @@ def run(recipe, directory, site, verbose=2):
         verbose: as in `fit`.
 
     Returns:
-        The result, a dictionary. Over folds, its figures are means, and the standard error is
-        that of the mean over the folds.
+        The result, a dictionary. Over folds or seeds, its figures are means, and the standard
+        error is that of the mean over them.
     """
     run_directory = pathlib.Path(directory) / _key(recipe.settings)
     folds = []
-    for fold, dataset in enumerate(_folds(recipe)):
+    for fold, (settings, dataset) in enumerate(_runs(recipe)):
         place = _fold_directory(run_directory, fold)
-        model, history = _train(recipe, recipe.settings, dataset, place, verbose)
-        value, standard_error = recipe.score(model, dataset.test.x)
+        model, history = _train(recipe, settings, dataset, place, verbose)
+        value, standard_error = recipe.score(model, dataset)
         folds.append(
             {
                 "value": value,
                 "standard_error": standard_error,
-                "validation": history[-1]["val_loss"],
-                "train_loss": history[-1]["loss"],
+                "validation": history[-1][f"val_{recipe.logged}"],
+                "train_loss": history[-1][recipe.logged],
                 "seconds": sum(logs["seconds"] for logs in history),
+                "curves": {name: [logs.get(name) for logs in history] for name in recipe.curve},
                 "beside": recipe.beside(model, dataset) if recipe.beside else {},
             }
         )
@@ -110,7 +123,9 @@ def run(recipe, directory, site, verbose=2):
         names = folds[0]["beside"]
         result["beside"] = {name: _mean([f["beside"] for f in folds], name) for name in names}
     if len(folds) > 1:
-        result["folds"] = [fold["value"] for fold in folds]
+        result["folds" if recipe.seeds == 1 else "runs"] = [fold["value"] for fold in folds]
+    if recipe.curve:
+        result["curves"] = [fold["curves"] for fold in folds]
     if recipe.draw:
         recipe.draw(model, pathlib.Path(site) / "assets")
     write_json(pathlib.Path(site) / "results" / f"{recipe.name}.json", result)
@@ -140,8 +155,8 @@ def search(recipe, directory, verbose=2):
         _, history = _train(recipe, settings, dataset, place, verbose)
         score = {
             "settings": candidate,
-            "validation": history[-1]["val_loss"],
-            "train_loss": history[-1]["loss"],
+            "validation": history[-1][f"val_{recipe.logged}"],
+            "train_loss": history[-1][recipe.logged],
         }
         write_json(score_file, score)
         print(f"{recipe.name}: {candidate} -> {score['validation']:.3f} nats", flush=True)
@@ -151,6 +166,14 @@ def search(recipe, directory, verbose=2):
 def _folds(recipe):
     loaded = recipe.load()
     return loaded if isinstance(loaded, list) else [loaded]
+
+
+def _runs(recipe):
+    """Settings and data of every training: one for each fold and seed."""
+    first = recipe.settings["seed"]
+    for dataset in _folds(recipe):
+        for number in range(recipe.seeds):
+            yield {**recipe.settings, "seed": first + number}, dataset
 
 
 def _fold_directory(directory, fold):
@@ -178,15 +201,20 @@ def _train(recipe, settings, dataset, directory, verbose):
     keras.utils.set_random_seed(settings["seed"])
     model = recipe.make_model(settings, dataset)
     epochs = settings["epochs"]
+    train, valid = (
+        recipe.inputs(split) if recipe.inputs else split.x
+        for split in (dataset.train, dataset.valid)
+    )
     history = fit_resumable(
         model,
-        dataset.train.x,
+        train,
         epochs=epochs,
         batch_size=settings["batch_size"],
         seed=settings["seed"],
         directory=directory,
         augment=recipe.augment(settings) if recipe.augment else None,
-        validation_data=dataset.valid.x,
+        callbacks=recipe.callbacks(settings, dataset) if recipe.callbacks else (),
+        validation_data=valid,
         validation_batch_size=1000,
         validation_freq=[*range(VALIDATION_EVERY, epochs, VALIDATION_EVERY), epochs],
         verbose=verbose,

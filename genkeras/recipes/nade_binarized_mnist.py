@@ -51,10 +51,10 @@ def make_model(settings, dataset):
     return model
 
 
-def score(model, x):
+def score(model, dataset):
     from genkeras.evaluation import mean_nll
 
-    return mean_nll(model, x, batch_size=1000)
+    return mean_nll(model, dataset.test.x, batch_size=1000)
 
 
 def draw(model, directory):

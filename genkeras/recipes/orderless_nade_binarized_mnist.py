@@ -58,8 +58,8 @@ def make_model(settings, dataset):
     return model
 
 
-def score(model, x):
-    return _score_under(model, x, NUM_ORDERINGS)
+def score(model, dataset):
+    return _score_under(model, dataset.test.x, NUM_ORDERINGS)
 
 
 def beside(model, dataset):

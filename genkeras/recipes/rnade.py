@@ -125,10 +125,10 @@ def start_at_quantiles(model, x, scale):
     model.output_kernel.assign(model.output_kernel * scale)
 
 
-def score(model, x):
+def score(model, dataset):
     from genkeras.evaluation import mean_nll
 
-    nll, standard_error = mean_nll(model, x, batch_size=1000)
+    nll, standard_error = mean_nll(model, dataset.test.x, batch_size=1000)
     return -nll, standard_error
 
 

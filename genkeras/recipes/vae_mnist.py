@@ -113,10 +113,10 @@ def _compiled(model, settings, dataset):
     return model
 
 
-def score(model, x):
+def score(model, dataset):
     from genkeras.evaluation import importance_nll
 
-    return importance_nll(model, x, NUM_IMPORTANCE_SAMPLES)
+    return importance_nll(model, dataset.test.x, NUM_IMPORTANCE_SAMPLES)
 
 
 def beside(model, dataset):

@@ -158,28 +158,41 @@ def test_a_pack_is_judged_by_its_members_and_no_others():
     np.testing.assert_array_equal(reached, [[1, 1, 1, 0, 0, 0, 0], [0, 0, 0, 1, 1, 1, 0]])
 
 
-def test_instance_noise_falls_to_nothing_and_is_for_training_only():
-    seen = []
+class Watching(GAN):
+    """Keeps what the discriminator looks at: in a step a sample, data, and G's sample."""
 
-    class Watching(GAN):
-        def _logits(self, x, labels, training=False):
-            seen.append((bool(training), np.array(x)))
-            return super()._logits(x, labels, training)
+    def _logits(self, x, labels, training=False):
+        self.seen.append(np.array(x))
+        return super()._logits(x, labels, training)
 
-    model = Watching(*dense(), instance_noise=2.0, instance_noise_steps=4, seed=0)
-    model.compile(
-        generator=keras.optimizers.SGD(0.0), discriminator=keras.optimizers.SGD(0.0),
-        run_eagerly=True,
-    )  # fmt: skip
-    x = np.zeros((5000, 2), "float32")
-    model.fit(x, batch_size=1000, shuffle=False, verbose=0)
-    real = [value for training, value in seen if training][1::3]  # fake, real, fake for G
-    spreads = [value.std() for value in real]
+
+def watching(**options):
+    model = Watching(*dense(), seed=0, **options)
+    model.seen = []
+    still = {player: keras.optimizers.SGD(0.0) for player in model.players}
+    model.compile(**still, run_eagerly=True)
+    return model
+
+
+def test_instance_noise_falls_to_nothing():
+    model = watching(instance_noise=2.0, instance_noise_steps=4)
+    model.fit(np.zeros((5000, 2), "float32"), batch_size=1000, shuffle=False, verbose=0)
+    spreads = [real.std() for real in model.seen[1::3]]
     # 2,000 normal numbers each: relative standard error 1 / sqrt(4000).
     np.testing.assert_allclose(spreads, [2.0, 1.5, 1.0, 0.5, 0.0], rtol=Z / np.sqrt(4000))
-    seen.clear()
-    model.evaluate(x[:10], verbose=0)
-    np.testing.assert_array_equal(seen[1][1], x[:10])
+
+
+def test_instance_noise_is_on_data_and_samples_and_for_training_only():
+    model, plain = watching(instance_noise=2.0), watching()
+    x = np.zeros((1000, 2), "float32")
+    for one in (model, plain):
+        one.fit(x, batch_size=1000, verbose=0)
+    added = [noisy - clean for noisy, clean in zip(model.seen, plain.seen, strict=True)]
+    np.testing.assert_allclose([n.std() for n in added], 2.0, rtol=Z / np.sqrt(4000))
+    assert not np.array_equal(added[0], added[1])
+    model.seen.clear()
+    model.evaluate(x, batch_size=1000, verbose=0)
+    np.testing.assert_array_equal(model.seen[1], x)
 
 
 def test_smoothing_lowers_the_verdict_on_data_that_training_aims_at():

@@ -67,7 +67,8 @@ TOY = """
         published={"value": 1.0, "source": "none", "status": "R"}, budget="seconds",
         settings={"dropout": 0.2, "learning_rate": 3e-3, "epochs": 3, "batch_size": 400, "seed": 1},
         candidates=({"dropout": 0.0, "epochs": 1}, {"dropout": 0.5, "epochs": 1}),
-        load=binarized_digits, make_model=make_model, score=mean_nll,
+        load=binarized_digits, make_model=make_model,
+        score=lambda model, dataset: mean_nll(model, dataset.test.x),
         draw=lambda model, folder: (folder.mkdir(), (folder / "drawn").touch()),
     )
     directory = pathlib.Path(sys.argv[1])
@@ -145,7 +146,7 @@ def recipe_of_two_folds():
         candidates=({}, {"learning_rate": 0.2}),
         load=load,
         make_model=make_model,
-        score=lambda model, x: (float(np.sum(model.bias)), 0.0),
+        score=lambda model, dataset: (float(np.sum(model.bias)), 0.0),
         beside=lambda model, dataset: {"rows": len(dataset.train), "on": dataset.train.x.mean()},
     )
 
