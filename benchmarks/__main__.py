@@ -78,6 +78,16 @@ def vae(arguments):
     }
 
 
+def gan(arguments):
+    from benchmarks import gan
+
+    return {
+        "batch_size": gan.BATCH_SIZE,
+        "cpu_cores": os.cpu_count(),
+        "training_steps": gan.training_steps(),
+    }
+
+
 def show(title, table):
     """Prints one table."""
     print(f"\n{title.replace('_', ' ')}")
@@ -91,6 +101,7 @@ BENCHMARKS = {
     "orderless_nade": orderless_nade,
     "pixel_models": pixel_models,
     "vae": vae,
+    "gan": gan,
 }
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ _BENCHMARK_HEADS = {
     "eager_ratio": "eager ÷ compiled",
     "draw_ms": "sampling (ms)",
     "plain_step_ratio": "plain Keras ÷ library, step",
+    "plain_loop_ratio": "hand-written loop ÷ library",
     "evaluate_s": "evaluation (s)",
     "plain_evaluate_ratio": "plain Keras ÷ library, evaluation",
 }
