@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import pytest
 
-from genkeras import FVSBN, recipes
+from genkeras import FVSBN, NADE, recipes
 from genkeras.datasets import Split, binarized_digits
 
 RESULTS = pathlib.Path(__file__).parents[2] / "site" / "results"
@@ -172,6 +172,43 @@ def test_a_search_over_folds_trains_the_first_only_and_a_run_goes_on_from_it(
     recipes.run(recipe_of_two_folds, tmp_path / "work", tmp_path, verbose=0)
     assert len(list(tmp_path.rglob("fold_1"))) == 1
     assert len(list((tmp_path / "work").iterdir())) == 2  # the run found the first candidate's
+
+
+def test_runs_from_several_seeds_and_the_curves_of_each(recipe_of_two_folds, tmp_path):
+    def seeded(settings, dataset):
+        model = NADE(64, 4, num_labels=10, seed=settings["seed"])
+        model.compile(keras.optimizers.SGD(0.1))
+        return model
+
+    def count(settings, dataset):
+        def add(epoch, logs):
+            if epoch == 1:
+                logs["rows_times_seed"] = len(dataset.train) * settings["seed"]
+
+        return [keras.callbacks.LambdaCallback(on_epoch_end=add)]
+
+    recipe = dataclasses.replace(
+        recipe_of_two_folds,
+        load=binarized_digits,
+        make_model=seeded,
+        score=lambda model, dataset: (float(model.seed), 0.0),
+        beside=None,
+        inputs=lambda split: {"x": split.x, "condition": split.labels},
+        settings={**recipe_of_two_folds.settings, "epochs": 2, "seed": 3},
+        seeds=3,
+        callbacks=count,
+        curve=("loss", "rows_times_seed"),
+    )
+    result = recipes.run(recipe, tmp_path / "work", tmp_path, verbose=0)
+    assert result["runs"] == [3.0, 4.0, 5.0]
+    assert result["seed"] == 3
+    assert result["standard_error"] == pytest.approx(1 / np.sqrt(3))
+    rows = len(binarized_digits().train)
+    assert [c["rows_times_seed"] for c in result["curves"]] == [[None, s * rows] for s in (3, 4, 5)]
+    losses = [curve["loss"] for curve in result["curves"]]
+    assert all(first > second for first, second in losses)
+    assert len({tuple(pair) for pair in losses}) == 3  # each in an order of its own
+    assert result["train_loss"] == pytest.approx(np.mean([pair[-1] for pair in losses]))
 
 
 def test_the_name_of_a_table_gives_all_its_recipes():
