@@ -73,7 +73,9 @@ def test_every_room_has_a_floor():
     assert {room_of(path) for path in MODULES} <= set(FLOORS) | BESIDE
 
 
-@pytest.mark.parametrize("module", ["genkeras", "genkeras.cli", "genkeras.datasets"])
+@pytest.mark.parametrize(
+    "module", ["genkeras", "genkeras.cli", "genkeras.datasets", "genkeras.evaluation"]
+)
 def test_import_is_quick(module):
     heavy = "{'tensorflow', 'keras', 'tensorflow_probability', 'sklearn'}"
     code = f"import sys, {module}; print(sorted({heavy} & set(sys.modules)))"

@@ -70,6 +70,13 @@ def test_shares_of_known_gaussians_are_found():
     assert found.reverse_kl == pytest.approx(expected, abs=5 * 2.1 * math.sqrt(0.25 / n))
 
 
+def test_samples_belong_to_the_nearest_centre():
+    line = np.array([[0.0], [1.0], [10.0]])
+    assert mode_coverage(line, line, std=0.5).modes == 3
+    # 0.6 is good for both of the first two.
+    assert mode_coverage([[0.6], [1.0]], line, std=0.5).modes == 1
+
+
 def test_any_dimension_will_do():
     centres = np.eye(5)
     assert mode_coverage(centres[:2], centres, std=0.1) == ModeCoverage(
@@ -110,7 +117,7 @@ def test_entropy_of_classes(counts):
         (lambda x: mode_coverage(x, CORNERS, 1.0, -3.0), "threshold .*Received: -3.0"),
         (lambda x: class_coverage([0, 3], 3), "classes from 0 to 2. Received: 0 to 3"),
         (lambda x: class_coverage([0, -1], 3), "classes from 0 to 2. Received: -1 to 0"),
-        (lambda x: class_coverage([], 3), r"integers .*Received: shape \(0,\)"),
+        (lambda x: class_coverage(np.zeros(0, int), 3), r"integers .*Received: shape \(0,\)"),
         (lambda x: class_coverage([0.0, 1.0], 3), "integers .*dtype float64"),
         (lambda x: class_coverage([[0, 1]], 3), r"integers .*Received: shape \(1, 2\)"),
         (lambda x: class_coverage([0], 0), "num_classes .*Received: 0"),
