@@ -233,13 +233,14 @@ def test_compile_options_come_back(tmp_path):
     model = TinyGAN()
     model.compile(
         generator=keras.optimizers.SGD(0.1, momentum=0.9), discriminator="rmsprop",
-        jit_compile=True,
+        jit_compile=True, steps_per_execution=3,
     )  # fmt: skip
     model.build((None, 1))
     again = TinyGAN()
     again.build((None, 1))
     again.compile_from_config(json.loads(json.dumps(model.get_compile_config())))
     assert again.jit_compile is True
+    assert again.steps_per_execution == 3
     assert again.generator_optimizer.momentum == 0.9
     assert isinstance(again.discriminator_optimizer, keras.optimizers.RMSprop)
     assert TinyGAN().get_compile_config() is None

@@ -225,7 +225,8 @@ def _cell(value):
 
 def _markdown_table(cells, columns, numeric):
     rule = ["---:" if number else ":---" for number in numeric]
-    lines = [columns, rule, *([cell.replace("|", r"\|") for cell in row] for row in cells)]
+    heads, *rows = ([cell.replace("|", r"\|") for cell in row] for row in (columns, *cells))
+    lines = [heads, rule, *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 

@@ -56,12 +56,20 @@ class ImplicitModel(CheckedModel):
     def call(self, inputs):
         return self.discriminate(*self._asserted(inputs))
 
-    def compile(self, *, auto_scale_loss=True, jit_compile="auto", run_eagerly=False, **optimizers):
+    def compile(
+        self,
+        *,
+        auto_scale_loss=True,
+        jit_compile="auto",
+        run_eagerly=False,
+        steps_per_execution=1,
+        **optimizers,
+    ):
         """Gives every player its optimiser: `compile(generator=..., discriminator=...)`.
 
         Args:
             auto_scale_loss: scale losses under `mixed_float16`, as Keras does for one optimiser.
-            jit_compile, run_eagerly: as in `keras.Model.compile`.
+            jit_compile, run_eagerly, steps_per_execution: as in `keras.Model.compile`.
             **optimizers: one Keras optimiser, name or config per player.
 
         Raises:
@@ -72,7 +80,12 @@ class ImplicitModel(CheckedModel):
                 f"Expected one optimizer for each of {self.players}. "
                 f"Received: {tuple(sorted(optimizers))}"
             )
-        super().compile(optimizer=None, jit_compile=jit_compile, run_eagerly=run_eagerly)
+        super().compile(
+            optimizer=None,
+            jit_compile=jit_compile,
+            run_eagerly=run_eagerly,
+            steps_per_execution=steps_per_execution,
+        )
         for player in self.players:
             optimizer = keras.optimizers.get(optimizers[player])
             scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
@@ -83,6 +96,7 @@ class ImplicitModel(CheckedModel):
             "auto_scale_loss": auto_scale_loss,
             "jit_compile": self.jit_compile,
             "run_eagerly": run_eagerly,
+            "steps_per_execution": steps_per_execution,
         }
 
     def player_optimizer(self, player):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from genkeras import book
-from genkeras.book import pages, place, prose, scripts
+from genkeras.book import chapter, pages, place, prose, scripts
 from genkeras.book.place import ChapterError
 
 HEADER = "# %% [markdown]\n# # 1. A toy\n#\n# What it is about.\n"
@@ -208,6 +208,11 @@ def test_source_is_quoted_with_its_place_and_without_its_docstring(capsys):
     assert name == "# genkeras/book/chapter.py"
     assert module[int(number) - 1] == lines[1] == "def verbosity():"
     assert "place.in_book()" in lines[2]
+
+
+def test_a_bar_in_a_table_does_not_end_its_cell():
+    table = chapter._markdown_table([["|a|", "1"]], ["$|x|$", "n"], [False, True])
+    assert table.splitlines() == [r"| $\|x\|$ | n |", "| :--- | ---: |", r"| \|a\| | 1 |"]
 
 
 def test_columns_of_numbers_are_set_to_the_right(project, capsys):
