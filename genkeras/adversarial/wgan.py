@@ -71,6 +71,9 @@ class WGANGP(_WassersteinGAN):
             x' uniform on the line from an example to a sample.
 
     Reference: algorithm 1 of the second paper. `value` has no penalty in it.
+
+    Note: between slopes of -1 and 1 the penalty has a hump of height lambda at 0, which a critic of
+        the wrong sign, on data of one dimension, may not cross.
     """
 
     def __init__(self, generator, discriminator, prior=None, *, gradient_penalty=10.0, **kwargs):
