@@ -759,7 +759,7 @@ def networks(num_latents):
 
 train_x, valid_x = dataset.train.x, dataset.valid.x
 vae = VAE(*networks(latents), latents, seed=0)
-train(vae, train_x, valid_x, **schedule)
+history = train(vae, train_x, valid_x, **schedule)
 
 # %% [markdown]
 # The model is judged on test images by three numbers per image: both terms, and an estimate of
@@ -908,7 +908,7 @@ with plots.style():
         axis.set_xticks(ks[::3], [f"{k:,}" for k in ks[::3]])
         axis.minorticks_off()
     axes[0].axhline(exact.mean(), color=plots.INK, linewidth=1)
-    axes[0].annotate("log p(x)", (1, exact.mean()), xytext=(0, 3), textcoords="offset points",
+    axes[0].annotate("log p(x)", (1, exact.mean()), xytext=(0, -10), textcoords="offset points",
                      fontsize=8)  # fmt: skip
     axes[0].set(ylabel="bound (nats)")
     axes[0].legend(fontsize=8, loc="lower right")
