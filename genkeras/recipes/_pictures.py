@@ -37,3 +37,23 @@ def drawn_anew(settings):
         return tf.cast(tf.random.stateless_uniform(tf.shape(batch), seed) < batch, tf.float32)
 
     return drawn
+
+
+def with_levels(dataset, change):
+    """The data set with `change(x)` in place of the x of every split."""
+    import dataclasses
+
+    from genkeras.datasets import Split
+
+    names = ("train", "valid", "test")
+    parts = {name: getattr(dataset, name) for name in names}
+    changed = {name: Split(change(part.x), part.labels) for name, part in parts.items()}
+    return dataclasses.replace(dataset, **changed)
+
+
+def mean_logits(dataset):
+    """The output bias with which a network starts at the mean training image."""
+    import numpy as np
+
+    mean = np.clip(dataset.train.x.mean(axis=0), 1e-3, 1 - 1e-3)
+    return np.log(mean / (1 - mean))

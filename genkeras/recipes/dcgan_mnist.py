@@ -11,6 +11,8 @@ figure compares.
 
 import functools
 
+from genkeras.recipes._games import compiled, watched
+from genkeras.recipes._pictures import with_levels
 from genkeras.recipes._recipe import Recipe
 
 LATENT_DIM = 100
@@ -22,24 +24,14 @@ SETTINGS = {"filters": 32, "learning_rate": 2e-4, "epochs": 15, "batch_size": 12
 
 def load():
     """Grey levels in [-1, 1]."""
-    import dataclasses
+    from genkeras.datasets import mnist
 
-    from genkeras.datasets import Split, mnist
-
-    source = mnist()
-    return dataclasses.replace(
-        source,
-        **{
-            name: Split(part.x.reshape(-1, *IMAGE_SHAPE) / 127.5 - 1, part.labels)
-            for name in ("train", "valid", "test")
-            for part in [getattr(source, name)]
-        },
-    )
+    return with_levels(mnist(), lambda x: x.reshape(-1, *IMAGE_SHAPE) / 127.5 - 1)
 
 
 def make_model(settings, dataset):
     from genkeras import GAN
-    from genkeras.adversarial import dcgan_discriminator, dcgan_generator, dcgan_optimizer
+    from genkeras.adversarial import dcgan_discriminator, dcgan_generator
 
     filters, seed = settings["filters"], settings["seed"]
     model = GAN(
@@ -47,32 +39,32 @@ def make_model(settings, dataset):
         dcgan_discriminator(IMAGE_SHAPE, filters, seed=seed),
         seed=seed,
     )
-    adams = {player: dcgan_optimizer(settings["learning_rate"]) for player in model.players}
-    model.compile(**adams, jit_compile=True)
-    return model
+    rate = settings["learning_rate"]
+    return compiled(model, rate, rate, beta_1=0.5)
 
 
 @functools.cache
-def judge():
-    """A classifier of digits in [0, 1]."""
+def judge(dataset):
+    """A classifier of digits in [0, 1], trained once for a data set."""
     from genkeras.datasets import Split
     from genkeras.evaluation import ImageClassifier
 
-    train = load().train
+    train = dataset.train
     return ImageClassifier(IMAGE_SHAPE[:2], seed=0).fit(Split((train.x + 1) / 2, train.labels))
 
 
-def judged(model, images):
+def judged(model, dataset, images):
     """Frechet distance to images in the judge's features, and entropy of the digits it sees."""
     from genkeras.evaluation import class_entropy, frechet_distance
 
+    classifier = judge(dataset)
     samples = (model.sample(NUM_SAMPLES, seed=0).numpy() + 1) / 2
-    distance = frechet_distance(judge().features(samples), judge().features((images + 1) / 2))
-    return distance, class_entropy(judge().classes(samples), 10)
+    distance = frechet_distance(classifier.features(samples), classifier.features((images + 1) / 2))
+    return distance, class_entropy(classifier.classes(samples), 10)
 
 
 def score(model, dataset):
-    return judged(model, dataset.test.x)[0], 0.0
+    return judged(model, dataset, dataset.test.x)[0], 0.0
 
 
 def beside(model, dataset):
@@ -82,23 +74,25 @@ def beside(model, dataset):
     from genkeras.evaluation import frechet_distance
 
     train, test = ((part.x[:NUM_SAMPLES] + 1) / 2 for part in (dataset.train, dataset.test))
-    features = judge().features
+    classifier = judge(dataset)
+    missed = classifier.classes(test) != dataset.test.labels[:NUM_SAMPLES]
     return {
-        "class_entropy": judged(model, dataset.test.x)[1],
-        "distance_of_training_images": frechet_distance(features(train), features(test)),
-        "judge_error_percent": 100 * float(np.mean(judge().classes(test) != dataset.test.labels)),
+        "class_entropy": judged(model, dataset, dataset.test.x)[1],
+        "distance_of_training_images": frechet_distance(
+            classifier.features(train), classifier.features(test)
+        ),
+        "judge_error_percent": 100 * float(np.mean(missed)),
     }
 
 
 def watch(settings, dataset):
-    """A callback that judges samples beside validation images after every epoch."""
-    import keras
+    """Judges samples beside validation images after every epoch."""
 
-    def judge_samples(epoch, logs):
-        logs["frechet"], logs["class_entropy"] = judged(callback.model, dataset.valid.x)
+    def measure(model):
+        distance, entropy = judged(model, dataset, dataset.valid.x)
+        return {"frechet": distance, "class_entropy": entropy}
 
-    callback = keras.callbacks.LambdaCallback(on_epoch_end=judge_samples)
-    return [callback]
+    return watched(measure)
 
 
 RECIPES = (

@@ -9,6 +9,8 @@ Note: their optimiser is SGD with a momentum that rises; here it is DCGAN's Adam
     by Glorot's rule. Grey levels in [0, 1].
 """
 
+from genkeras.recipes._games import compiled, watched
+from genkeras.recipes._pictures import mean_logits, with_levels
 from genkeras.recipes._recipe import Recipe
 
 LATENT_DIM, NUM_LABELS = 100, 10
@@ -19,15 +21,9 @@ SETTINGS = {"learning_rate": 2e-4, "epochs": 100, "batch_size": 100, "seed": 0}
 
 
 def load():
-    import dataclasses
+    from genkeras.datasets import mnist
 
-    from genkeras.datasets import Split, mnist
-
-    source = mnist()
-    parts = {name: getattr(source, name) for name in ("train", "valid", "test")}
-    return dataclasses.replace(
-        source, **{name: Split(part.x / 255, part.labels) for name, part in parts.items()}
-    )
+    return with_levels(mnist(), lambda x: x / 255)
 
 
 def make_gan(settings, dataset):
@@ -101,21 +97,13 @@ def conditional_discriminator(seed):
 
 def _start_at_the_mean(generator, dataset):
     """Sets the output bias so that a generator starts at the mean image, as the authors' code."""
-    import numpy as np
-
-    mean = np.clip(dataset.train.x.mean(axis=0), 1e-3, 1 - 1e-3)
     dense = [layer for layer in generator.layers if getattr(layer, "units", None) == SHAPE[0]][-1]
-    dense.bias.assign(np.log(mean / (1 - mean)))
+    dense.bias.assign(mean_logits(dataset))
 
 
 def _compiled(model, settings):
-    import keras
-
-    def adam():
-        return keras.optimizers.Adam(settings["learning_rate"], beta_1=0.5)
-
-    model.compile(generator=adam(), discriminator=adam(), jit_compile=True)
-    return model
+    rate = settings["learning_rate"]
+    return compiled(model, rate, rate, beta_1=0.5)
 
 
 def labelled(split):
@@ -152,20 +140,16 @@ def beside(model, dataset):
 
 
 def watch(settings, dataset):
-    """A callback that scores 10,000 samples on the validation images every ten epochs."""
-    import keras
-
+    """Scores 10,000 samples on the validation images every ten epochs."""
     from genkeras.evaluation.parzen import NUM_CHOOSING, ParzenWindow, choose_sigma
 
-    def score_samples(epoch, logs):
-        if (epoch + 1) % 10 == 0:
-            drawn = samples(callback.model)
-            sigma = choose_sigma(drawn, dataset.valid.x)
-            valid = dataset.valid.x[:NUM_CHOOSING]
-            logs["parzen"] = float(ParzenWindow(drawn, sigma).log_prob(valid).mean())
+    def measure(model):
+        drawn = samples(model)
+        sigma = choose_sigma(drawn, dataset.valid.x)
+        valid = dataset.valid.x[:NUM_CHOOSING]
+        return {"parzen": float(ParzenWindow(drawn, sigma).log_prob(valid).mean())}
 
-    callback = keras.callbacks.LambdaCallback(on_epoch_end=score_samples)
-    return [callback]
+    return watched(measure, every=10)
 
 
 def _recipe(name, value, where, make_model, inputs):

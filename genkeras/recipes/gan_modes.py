@@ -9,6 +9,7 @@ Note: they train for 400,000 steps, ten times; here it is 100,000, from three se
     layers of 512 ReLU units on both sides and a penalty of weight 0.1.
 """
 
+from genkeras.recipes._games import compiled, watched
 from genkeras.recipes._recipe import Recipe
 
 NUM_SAMPLES = 2500
@@ -37,8 +38,6 @@ def make_packed_gan(settings, dataset):
 
 
 def _gan(settings, num_packed):
-    import keras
-
     from genkeras import GAN
     from genkeras.adversarial import dense_discriminator, dense_generator
 
@@ -48,17 +47,11 @@ def _gan(settings, num_packed):
         dense_discriminator((2,), (200,) * 3, 5, num_packed=num_packed, stddev=0.02, seed=seed),
         seed=seed,
     )
-
-    def adam():
-        return keras.optimizers.Adam(settings["learning_rate"], beta_1=0.8)
-
-    model.compile(generator=adam(), discriminator=adam(), jit_compile=True)
-    return model
+    rate = settings["learning_rate"]
+    return compiled(model, rate, rate, beta_1=0.8)
 
 
 def make_wgan_gp(settings, dataset):
-    import keras
-
     from genkeras import WGANGP
     from genkeras.adversarial import dense_discriminator, dense_generator
 
@@ -69,12 +62,8 @@ def make_wgan_gp(settings, dataset):
         gradient_penalty=0.1,
         seed=seed,
     )
-
-    def adam():
-        return keras.optimizers.Adam(settings["learning_rate"], beta_1=0.5, beta_2=0.9)
-
-    model.compile(generator=adam(), discriminator=adam(), jit_compile=True)
-    return model
+    rate = settings["learning_rate"]
+    return compiled(model, rate, rate, beta_1=0.5, beta_2=0.9)
 
 
 def coverage(model, dataset, num_samples=NUM_SAMPLES):
@@ -99,15 +88,13 @@ def beside(model, dataset):
 
 
 def watch(settings, dataset):
-    """A callback that counts the modes after every epoch."""
-    import keras
+    """Counts the modes after every epoch."""
 
-    def count(epoch, logs):
-        found = coverage(callback.model, dataset)
-        logs.update(modes=found.modes, high_quality=found.high_quality)
+    def measure(model):
+        found = coverage(model, dataset)
+        return {"modes": found.modes, "high_quality": found.high_quality}
 
-    callback = keras.callbacks.LambdaCallback(on_epoch_end=count)
-    return [callback]
+    return watched(measure)
 
 
 def _recipe(name, load, published, make_model, settings):

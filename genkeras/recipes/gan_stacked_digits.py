@@ -8,6 +8,9 @@ Note: the papers do not say how maps of 4 x 4 become 7 x 7; here 8 x 8 is cut. D
     classifier trained here. Grey levels in [-1, 1].
 """
 
+import functools
+
+from genkeras.recipes._games import compiled, watched
 from genkeras.recipes._recipe import Recipe
 
 LATENT_DIM = 256
@@ -60,18 +63,12 @@ def stack(settings):
 
 
 def make_model(settings, dataset):
-    import keras
-
     from genkeras import GAN
 
     seed = settings["seed"]
     model = GAN(generator(seed), discriminator(settings["num_packed"], seed), seed=seed)
-    adams = {
-        player: keras.optimizers.Adam(settings[f"{player}_learning_rate"], beta_1=0.5, beta_2=0.99)
-        for player in model.players
-    }
-    model.compile(**adams, jit_compile=True)
-    return model
+    rates = (settings[f"{player}_learning_rate"] for player in model.players)
+    return compiled(model, *rates, beta_1=0.5, beta_2=0.99)
 
 
 def generator(seed):
@@ -122,8 +119,9 @@ def discriminator(num_packed, seed):
     return keras.Model(images, logit, name="discriminator")
 
 
+@functools.cache
 def judge(dataset):
-    """A classifier of single digits in [0, 1]."""
+    """A classifier of single digits in [0, 1], trained once for a data set."""
     from genkeras.datasets import Split
     from genkeras.evaluation import ImageClassifier
 
@@ -166,18 +164,13 @@ def beside(model, dataset):
 
 
 def watch(settings, dataset):
-    """A callback that counts the modes of 25,600 samples now and then."""
-    import keras
+    """Counts the modes of 25,600 samples now and then."""
 
-    classifier = judge(dataset)
+    def measure(model):
+        found = coverage(model, judge(dataset), NUM_SAMPLES)
+        return {"modes": found.modes, "reverse_kl": found.reverse_kl}
 
-    def count(epoch, logs):
-        if (epoch + 1) % COUNT_EVERY == 0:
-            found = coverage(callback.model, classifier, NUM_SAMPLES)
-            logs.update(modes=found.modes, reverse_kl=found.reverse_kl)
-
-    callback = keras.callbacks.LambdaCallback(on_epoch_end=count)
-    return [callback]
+    return watched(measure, every=COUNT_EVERY)
 
 
 RECIPES = (

@@ -14,7 +14,7 @@ Note: they train for 3,280 epochs in batches of 20, with a learning rate that fa
 import dataclasses
 
 from genkeras.recipes._optimizers import adamw_on_a_cosine
-from genkeras.recipes._pictures import MOVES, drawn_anew, moved_by_a_pixel
+from genkeras.recipes._pictures import MOVES, drawn_anew, mean_logits, moved_by_a_pixel
 from genkeras.recipes._recipe import Recipe
 
 LATENT_DIM = 50
@@ -101,10 +101,7 @@ def _networks(settings, dataset):
 def _start_at_the_mean(decoder, dataset):
     """Sets the output bias so that a decoder starts at the mean image, as the authors' code does:
     training need not find it through the latents."""
-    import numpy as np
-
-    mean = np.clip(dataset.train.x.mean(axis=0), 1e-3, 1 - 1e-3)
-    decoder.layers[-1].bias.assign(np.log(mean / (1 - mean)))
+    decoder.layers[-1].bias.assign(mean_logits(dataset))
 
 
 def _compiled(model, settings, dataset):
