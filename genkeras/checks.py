@@ -156,22 +156,22 @@ def batch_shape(event_shape):
     return "(" + ", ".join(["batch", *map(str, event_shape)]) + ")"
 
 
-def labels(name, value, num_labels, num_rows):
-    """`value` as int32 labels `(num_rows,)` in [0, num_labels)."""
+def labels(name, value, num_labels, num_rows, lowest=0):
+    """`value` as int32 labels `(num_rows,)` in [lowest, num_labels)."""
     array = numeric_array(name, value)
     if array.shape != (num_rows,):
         raise ValueError(
             f"Expected {name} of shape ({num_rows},). Received: {name} of shape {array.shape}"
         )
-    inside = np.isin(array, np.arange(num_labels))
+    inside = np.isin(array, np.arange(lowest, num_labels))
     if not np.all(inside):
-        raise ValueError(label_message(name, num_labels) + f"{array[~inside].flat[0]}")
+        raise ValueError(label_message(name, num_labels, lowest) + f"{array[~inside].flat[0]}")
     return array.astype("int32")
 
 
-def label_message(name, num_labels):
+def label_message(name, num_labels, lowest=0):
     """The words shared by the check of labels and the assertion in the graph."""
-    return f"Expected {name} to hold whole numbers from 0 to {num_labels - 1}. Received: "
+    return f"Expected {name} to hold whole numbers from {lowest} to {num_labels - 1}. Received: "
 
 
 def weights(name, value, num_rows):

@@ -209,6 +209,38 @@ class Normal(Likelihood):
 
 
 @keras.saving.register_keras_serializable(package="genkeras")
+class SigmoidNormal(Likelihood):
+    """Real variable around a mean in (0, 1): N(sigmoid(output), scale^2), the scale fixed.
+
+    Its -log p is the squared error over 2 scale^2, plus a constant: for pixels in [0, 1].
+
+    Args:
+        scale: standard deviation.
+    """
+
+    support = "finite numbers"
+
+    def __init__(self, scale=1.0):
+        self.scale = _positive("scale", scale)
+
+    def distribution(self, parameters):
+        logits = tf.squeeze(tf.cast(parameters, tf.float32), axis=-1)
+        return _Normal(tf.sigmoid(logits), self.scale)
+
+    def in_support(self, x):
+        return abs(x) < np.inf
+
+    def noise(self, shape, seed):
+        return tf.random.stateless_normal([*shape, 1], seed)
+
+    def sample_from_noise(self, parameters, noise):
+        return tf.sigmoid(parameters[..., 0]) + self.scale * noise[..., 0]
+
+    def get_config(self):
+        return {"scale": self.scale}
+
+
+@keras.saving.register_keras_serializable(package="genkeras")
 class MixtureOfGaussians(Likelihood):
     """Real variable with a mixture density: outputs are mixture logits, means, raw scales.
 

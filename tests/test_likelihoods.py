@@ -8,7 +8,13 @@ import pytest
 import tensorflow as tf
 from scipy import integrate, special, stats
 
-from genkeras.likelihoods import Bernoulli, Categorical, MixtureOfGaussians, Normal
+from genkeras.likelihoods import (
+    Bernoulli,
+    Categorical,
+    MixtureOfGaussians,
+    Normal,
+    SigmoidNormal,
+)
 from genkeras.priors import StandardNormal
 
 LIKELIHOODS = [
@@ -17,11 +23,13 @@ LIKELIHOODS = [
     Categorical(17),
     Normal(),
     Normal(min_scale=0.5),
+    SigmoidNormal(0.5),
     MixtureOfGaussians(1),
     MixtureOfGaussians(3, min_scale=0.1),
 ]
 DISCRETE = [one for one in LIKELIHOODS if isinstance(one, Bernoulli | Categorical)]
 CONTINUOUS = [one for one in LIKELIHOODS if one not in DISCRETE]
+SCALED = [one for one in CONTINUOUS if hasattr(one, "min_scale")]  # by the network
 # Chance of one false alarm in each statistical test.
 FALSE_ALARM = 1e-4
 
@@ -45,6 +53,8 @@ def scipy_log_prob(likelihood, parameters, x):
     if isinstance(likelihood, Normal):
         scale = likelihood.min_scale + np.logaddexp(0, parameters[1])
         return stats.norm.logpdf(x, parameters[0], scale)
+    if isinstance(likelihood, SigmoidNormal):
+        return stats.norm.logpdf(x, special.expit(parameters[0]), likelihood.scale)
     logits, locs, raw = np.split(parameters, 3)
     scales = likelihood.min_scale + np.logaddexp(0, raw)
     components = stats.norm.logpdf(np.asarray(x)[..., np.newaxis], locs, scales)
@@ -94,7 +104,7 @@ def test_log_prob_and_gradient_are_finite_at_extreme_outputs(likelihood, extreme
         assert np.all(np.isfinite(tape.gradient(values, parameters)))
 
 
-@pytest.mark.parametrize("likelihood", CONTINUOUS, ids=repr)
+@pytest.mark.parametrize("likelihood", SCALED, ids=repr)
 @pytest.mark.parametrize("raw", [-60.0, 60.0])
 def test_log_prob_and_gradient_are_finite_at_extreme_scales(likelihood, raw):
     parameters = likelihood.initial_parameters()
@@ -165,6 +175,7 @@ def test_a_probability_of_nought_is_never_drawn():
         (Bernoulli(), [0, 1], [0.5, -1, 2, np.nan, np.inf]),
         (Categorical(17), [0, 1, 16], [17, -1, 0.5, np.nan]),
         (Normal(), [-1e30, 0, 1e30], [np.nan, np.inf, -np.inf]),
+        (SigmoidNormal(), [-1e30, 0, 1e30], [np.nan, np.inf, -np.inf]),
         (MixtureOfGaussians(2), [-1e30, 0, 1e30], [np.nan, np.inf, -np.inf]),
     ],
     ids=repr,
@@ -199,7 +210,7 @@ def test_likelihoods_are_equal_when_their_kind_and_configuration_are():
     assert repr(MixtureOfGaussians(3, 0.1)) == "MixtureOfGaussians(num_components=3, min_scale=0.1)"
 
 
-@pytest.mark.parametrize("likelihood", CONTINUOUS, ids=repr)
+@pytest.mark.parametrize("likelihood", SCALED, ids=repr)
 def test_initial_density_has_even_components(likelihood):
     count = getattr(likelihood, "num_components", 1)
     locs = np.linspace(-2, 2, count) if count > 1 else 0
@@ -227,6 +238,7 @@ def test_networks_read_levels_as_numbers_from_0_to_1():
         (lambda: Normal(min_scale=float("inf")), "min_scale > 0. Received: min_scale=inf"),
         (lambda: Normal(min_scale=float("nan")), "min_scale > 0. Received: min_scale=nan"),
         (lambda: Normal(min_scale="a"), "min_scale > 0. Received: min_scale='a'"),
+        (lambda: SigmoidNormal(scale=0), "scale > 0. Received: scale=0"),
         (lambda: StandardNormal(0), "latent_dim.*>= 1. Received: latent_dim=0"),
     ],
 )

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from scipy import special, stats
 
-from genkeras.priors import GaussianMixture, StandardNormal
+from genkeras.priors import GaussianMixture, RadialMixture, StandardNormal, SwissRoll
 
 # |mean - truth| <= 4.5 standard errors fails by chance with probability 7e-6.
 Z = 4.5
@@ -169,5 +169,109 @@ def test_a_mixture_is_in_float32_under_every_policy(policy):
     ],
 )
 def test_bad_constructor_values(make, message):
+    with pytest.raises(ValueError, match=f"Expected {message}"):
+        make()
+
+
+LABELLED = [RadialMixture(), RadialMixture(3, 2.0, 0.5, 0.2), SwissRoll(), SwissRoll(4, 3.0, 1.5)]
+labelled = pytest.mark.parametrize(
+    "prior", LABELLED, ids=lambda p: f"{type(p).__name__}{p.num_labels}"
+)
+
+
+@labelled
+def test_densities_in_the_plane_integrate_to_one(prior):
+    axis = np.linspace(-11, 11, 441, dtype="float32")  # steps of 0.05, scales of 0.15 at least
+    grid = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
+    cell = (axis[1] - axis[0]) ** 2
+    assert np.exp(prior.distribution().log_prob(grid)).sum() * cell == pytest.approx(1, abs=1e-3)
+    label = np.full(len(grid), prior.num_labels - 1)
+    assert np.exp(prior.conditional(label).log_prob(grid)).sum() * cell == pytest.approx(
+        1, abs=1e-3
+    )
+
+
+@labelled
+def test_labels_are_equal_parts_of_the_whole(prior):
+    z = points().astype("float32")
+    of_labels = [
+        np.exp(prior.conditional(np.full(len(z), k)).log_prob(z)) for k in range(prior.num_labels)
+    ]
+    whole = np.exp(prior.distribution().log_prob(z))
+    np.testing.assert_allclose(np.mean(of_labels, axis=0), whole, rtol=1e-4, atol=1e-9)
+
+
+@labelled
+def test_draws_in_the_plane_agree_with_the_density(prior):
+    count, edges = 4000, np.linspace(-8, 8, 9)
+    draws = prior.distribution().sample(count, seed=(3, 4)).numpy()
+    observed = np.histogram2d(*draws.T, bins=(edges, edges))[0].ravel()
+    # The chance of every cell, from its density on a grid of middles.
+    fine = 32
+    middle = -8 + (np.arange(8 * fine) + 0.5) * 2 / fine
+    grid = np.stack(np.meshgrid(middle, middle, indexing="ij"), axis=-1).reshape(-1, 2)
+    density = np.exp(prior.distribution().log_prob(grid.astype("float32"))).reshape(
+        8, fine, 8, fine
+    )
+    chance = density.sum(axis=(1, 3)).ravel() * (2 / fine) ** 2
+    seen = count * chance > 5
+    rest = count - observed[seen].sum(), count * (1 - chance[seen].sum())
+    statistic = ((observed - count * chance)[seen] ** 2 / (count * chance)[seen]).sum()
+    statistic += (rest[0] - rest[1]) ** 2 / max(rest[1], 1.0)
+    assert stats.chi2.sf(statistic, seen.sum()) > FALSE_ALARM
+
+
+@labelled
+def test_a_draw_has_the_label_it_was_asked_for(prior):
+    labels = np.arange(4000) % prior.num_labels
+    z = prior.conditional(labels).sample(seed=(1, 2))
+    parts = np.stack(
+        [prior.conditional(np.full(4000, k)).log_prob(z) for k in range(prior.num_labels)]
+    )
+    # Neighbours overlap a little; a wrong order of labels would agree by chance only.
+    assert np.mean(parts.argmax(axis=0) == labels) > 0.85
+
+
+def test_gaussians_of_a_radial_mixture_point_outwards():
+    prior = RadialMixture(4, radius=3.0, along=0.8, across=0.1)
+    parts = prior.conditional(np.arange(4))
+    np.testing.assert_allclose(parts.mean(), [[3, 0], [0, 3], [-3, 0], [0, -3]], atol=1e-6)
+    spread = [[0.8, 0.1], [0.1, 0.8], [0.8, 0.1], [0.1, 0.8]]
+    deviations = np.sqrt([np.diag(covariance) for covariance in parts.covariance()])
+    np.testing.assert_allclose(deviations, spread, atol=1e-5)
+
+
+def test_a_swiss_roll_runs_along_its_spiral():
+    prior = SwissRoll(5, radius=6.0, turns=2.0, stddev=1e-3, parts=50)
+    z = prior.distribution().sample(2000, seed=(0, 1)).numpy()
+    radius = np.hypot(*z.T)
+    angle = 4 * np.pi * radius / 6
+    on_spiral = radius[:, np.newaxis] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    assert np.abs(z - on_spiral).max() < 0.1  # five deviations, and as many turned by the slope
+    # u = (radius / 6)^2 is uniform, up to the distance of the parts.
+    assert stats.kstest((radius / 6) ** 2, "uniform").statistic < 0.05
+
+
+@labelled
+def test_priors_in_the_plane_come_back_from_their_configuration(prior):
+    config = json.loads(json.dumps(keras.saving.serialize_keras_object(prior)))
+    again = keras.saving.deserialize_keras_object(config)
+    z = points().astype("float32")
+    np.testing.assert_array_equal(
+        again.distribution().log_prob(z), prior.distribution().log_prob(z)
+    )
+    assert again.get_config() == prior.get_config()
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: RadialMixture(0), "num_labels"),
+        (lambda: RadialMixture(along=-1), "along"),
+        (lambda: SwissRoll(parts=0), "parts"),
+        (lambda: SwissRoll(stddev="a"), "stddev"),
+    ],
+)
+def test_bad_sizes_of_priors_in_the_plane(make, message):
     with pytest.raises(ValueError, match=f"Expected {message}"):
         make()

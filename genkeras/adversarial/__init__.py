@@ -2,7 +2,7 @@
 
 from genkeras.adversarial.dcgan import dcgan_discriminator, dcgan_generator, dcgan_optimizer
 from genkeras.adversarial.gan import GAN
-from genkeras.adversarial.networks import Dropout, dense_discriminator, dense_generator
+from genkeras.adversarial.networks import dense_discriminator, dense_generator
 from genkeras.adversarial.objectives import Minimax, NonSaturating, Wasserstein
 from genkeras.adversarial.wgan import WGAN, WGANGP
 
@@ -10,7 +10,6 @@ __all__ = [
     "GAN",
     "WGAN",
     "WGANGP",
-    "Dropout",
     "Minimax",
     "NonSaturating",
     "Wasserstein",

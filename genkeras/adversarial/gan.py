@@ -10,11 +10,9 @@ Reference: Goodfellow et al. 2014, "Generative adversarial nets", https://arxiv.
 import keras
 import tensorflow as tf
 
-from genkeras import checks
-from genkeras.adversarial.objectives import NonSaturating, Objective
+from genkeras import checks, priors
+from genkeras.adversarial import objectives
 from genkeras.models import ImplicitModel
-from genkeras.priors import StandardNormal
-from genkeras.training import stateless_seed
 
 SAMPLE_ROWS = 1000  # samples are drawn by so many, in constant memory
 
@@ -69,10 +67,8 @@ class GAN(ImplicitModel):
             "discriminator", discriminator, f"{where}discriminator(...)", num_inputs
         )
         self.latent_dim = _shapes(self.generator)[0][0]
-        self.objective = self._restored_objective(objective)
-        if isinstance(prior, dict):
-            prior = keras.saving.deserialize_keras_object(prior)
-        self.prior = StandardNormal(self.latent_dim) if prior is None else prior
+        self.objective = objectives.restored(objective)
+        self.prior = priors.restored(prior, self.latent_dim)
         self.discriminator_steps = checks.positive_int("discriminator_steps", discriminator_steps)
         self.instance_noise = checks.real("instance_noise", instance_noise)
         self.instance_noise_steps = (
@@ -108,11 +104,7 @@ class GAN(ImplicitModel):
         x = self._noisy(x, seeds[2], training)
         real = self._logits(x, labels, training)
         loss = self.discriminator_loss(real, fake, x, made, labels, seeds[3], training)
-        return loss, {
-            "value": self.objective.value(real, fake),
-            "real_score": self.objective.score(real),
-            "fake_score": self.objective.score(fake),
-        }
+        return loss, self.objective.figures(real, fake)
 
     def discriminator_loss(self, real, fake, x, made, labels, seed, training):
         """Of the logits `(batch,)` on data x and on samples, which a variant may look at too."""
@@ -133,8 +125,7 @@ class GAN(ImplicitModel):
         """
         num_samples = checks.positive_int("num_samples", num_samples)
         condition = self._sample_condition(condition, num_samples)
-        seed = stateless_seed(self.seed_generator if seed is None else seed)
-        z = self.prior.distribution().sample(num_samples, seed=seed)
+        z = self.prior.distribution().sample(num_samples, seed=self._stateless(seed))
         parts = []
         for start in range(0, num_samples, SAMPLE_ROWS):
             rows = slice(start, start + SAMPLE_ROWS)
@@ -172,18 +163,6 @@ class GAN(ImplicitModel):
     def _one_hot(self, condition):
         return None if condition is None else tf.one_hot(condition, self.num_labels)
 
-    def _restored_objective(self, objective):
-        if isinstance(objective, dict):
-            objective = keras.saving.deserialize_keras_object(objective)
-        if objective is None:
-            return NonSaturating()
-        if not isinstance(objective, Objective):
-            raise ValueError(
-                "Expected objective to be None or an instance such as Minimax(). "
-                f"Received: objective={objective!r}"
-            )
-        return objective
-
     def _check_networks(self):
         made, read = self.generator.output_shape[1:], self.event_shape
         if made != read:
@@ -205,12 +184,6 @@ class GAN(ImplicitModel):
                         f"Expected a second input of {self.num_labels} labels, one-hot, in the "
                         f"{name}. Received: one of shape {checks.batch_shape(size)}"
                     )
-        prior_dim = getattr(self.prior, "latent_dim", self.latent_dim)
-        if not callable(getattr(self.prior, "distribution", None)) or prior_dim != self.latent_dim:
-            raise ValueError(
-                f"Expected a prior of the generator's {self.latent_dim} noise variables, such as "
-                f"StandardNormal({self.latent_dim}). Received: prior={self.prior!r}"
-            )
 
     def get_config(self):
         return {

@@ -6,48 +6,15 @@ With labels a network has two inputs, the second one-hot.
 import math
 
 import keras
-import tensorflow as tf
 
 from genkeras import checks
+from genkeras.layers.dropout import Dropout
 from genkeras.layers.maxout import Maxout
 from genkeras.layers.packing import Packing
-from genkeras.training import replica_seed
 
 # The layers of a GAN take seed + 0, 1, ... in the generator and + 100, 101, ... in the
 # discriminator, so that no two of them draw the same weights.
 DISCRIMINATOR = 100
-
-
-@keras.saving.register_keras_serializable(package="genkeras")
-class Dropout(keras.layers.Layer):
-    """Sets inputs to 0 with probability `rate` in training, and scales up the others.
-
-    `keras.layers.Dropout` would draw the same mask on every replica of a `tf.distribute` strategy.
-
-    Args:
-        rate: probability in [0, 1).
-        seed: int or None.
-    """
-
-    def __init__(self, rate, seed=None, **kwargs):
-        super().__init__(**kwargs)
-        self.rate = checks.real("rate", rate, below=1.0)
-        self.seed = checks.seed(seed)
-        self.seed_generator = keras.random.SeedGenerator(self.seed)
-
-    def call(self, inputs, training=False):
-        if not training or self.rate == 0:
-            return inputs
-        uniform = tf.random.stateless_uniform(
-            tf.shape(inputs), replica_seed(self.seed_generator), alg="philox"
-        )
-        return inputs * tf.cast(uniform >= self.rate, inputs.dtype) / (1.0 - self.rate)
-
-    def compute_output_shape(self, input_shape):
-        return input_shape
-
-    def get_config(self):
-        return {**super().get_config(), "rate": self.rate, "seed": self.seed}
 
 
 def dense_generator(

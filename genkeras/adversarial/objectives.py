@@ -13,6 +13,14 @@ from genkeras import checks
 class Objective:
     """What is common to the objectives: they are serializable and hold no weights."""
 
+    def figures(self, real, fake):
+        """What a discriminator reports of its logits on real and generated data: `(batch,)`."""
+        return {
+            "value": self.value(real, fake),
+            "real_score": self.score(real),
+            "fake_score": self.score(fake),
+        }
+
     def get_config(self):
         return {}
 
@@ -97,3 +105,17 @@ class Wasserstein(Objective):
     def score(self, logits):
         """f(x)."""
         return logits
+
+
+def restored(objective):
+    """An objective, from itself, its serialized form, or None for `NonSaturating()`."""
+    if isinstance(objective, dict):
+        objective = keras.saving.deserialize_keras_object(objective)
+    if objective is None:
+        return NonSaturating()
+    if not isinstance(objective, Objective):
+        raise ValueError(
+            "Expected objective to be None or an instance such as Minimax(). "
+            f"Received: objective={objective!r}"
+        )
+    return objective

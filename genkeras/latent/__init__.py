@@ -1,6 +1,15 @@
-"""Models with a hidden code: the autoencoder, the VAE and its relatives."""
+"""Models with a hidden code: the autoencoder, the VAE and their relatives."""
 
+from genkeras.latent.adversarial_autoencoder import (
+    AdversarialAutoencoder,
+    LabelledAdversarialAutoencoder,
+    PointHead,
+)
 from genkeras.latent.autoencoder import Autoencoder, GaussianNoise, MaskingNoise
+from genkeras.latent.categorical_adversarial_autoencoder import (
+    CategoricalAdversarialAutoencoder,
+    SemiSupervisedAdversarialAutoencoder,
+)
 from genkeras.latent.hierarchical_vae import HierarchicalVAE
 from genkeras.latent.networks import (
     convolutional_decoder,
@@ -8,15 +17,21 @@ from genkeras.latent.networks import (
     dense_decoder,
     dense_encoder,
 )
-from genkeras.latent.vae import IWAE, VAE
+from genkeras.latent.vae import IWAE, VAE, GaussianHead
 
 __all__ = [
     "IWAE",
     "VAE",
+    "AdversarialAutoencoder",
     "Autoencoder",
+    "CategoricalAdversarialAutoencoder",
+    "GaussianHead",
     "GaussianNoise",
     "HierarchicalVAE",
+    "LabelledAdversarialAutoencoder",
     "MaskingNoise",
+    "PointHead",
+    "SemiSupervisedAdversarialAutoencoder",
     "convolutional_decoder",
     "convolutional_encoder",
     "dense_decoder",

@@ -9,29 +9,42 @@ import keras
 import tensorflow as tf
 
 from genkeras import checks
+from genkeras.layers.dropout import Dropout
 
 # The layers of a model take seed + 0, 1, ... in the encoder, + 100, 101, ... in the decoder and
-# + 200, 201, ... between features and latents: no two of them draw the same weights.
-DECODER, HEAD = 100, 200
+# + 200, 201, ... between features and latents: no two of them draw the same weights. Dropout in
+# the encoder takes + 300, 301, ...
+DECODER, HEAD, DROPOUT = 100, 200, 300
 
 
-def dense_encoder(event_shape, hidden_units=(200, 200), activation="tanh", seed=None, dtype=None):
+def dense_encoder(
+    event_shape,
+    hidden_units=(200, 200),
+    activation="tanh",
+    seed=None,
+    dtype=None,
+    *,
+    dropout=(0.0, 0.0),
+):
     """Dense layers from x to features.
 
     Args:
         event_shape: shape of one example.
         hidden_units: units of each layer; the last are the features.
         activation: name of a Keras activation.
-        seed: int or None, of the weights.
+        seed: int or None, of the weights and of the dropout.
         dtype: dtype policy of the layers.
+        dropout: rate before the first layer and after each layer.
 
     Returns:
         A Keras model from `(batch, *event_shape)` to `(batch, hidden_units[-1])`.
     """
-    inputs = keras.Input(_sizes("event_shape", event_shape))
-    flatten = keras.layers.Flatten(dtype=dtype)
-    hidden = _dense(hidden_units, activation, seed, dtype)
-    return keras.Sequential([inputs, flatten, *hidden], name="encoder")
+    layers = [keras.Input(_sizes("event_shape", event_shape)), keras.layers.Flatten(dtype=dtype)]
+    for k, layer in enumerate([None, *_dense(hidden_units, activation, seed, dtype)]):
+        rate = dropout[min(k, 1)]
+        layers += [layer] if k else []
+        layers += [Dropout(rate, checks.seed(seed, DROPOUT + k), dtype=dtype)] if rate else []
+    return keras.Sequential(layers, name="encoder")
 
 
 def dense_decoder(

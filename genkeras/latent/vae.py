@@ -18,7 +18,7 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from genkeras import checks
+from genkeras import checks, priors
 from genkeras.latent import networks
 from genkeras.likelihoods import Bernoulli, Likelihood, Normal
 from genkeras.models import LatentVariableModel
@@ -59,6 +59,14 @@ class GaussianHead(keras.layers.Layer):
         """The TFP distribution, of batch shape `(batch,)` and event shape `(latent_dim,)`."""
         return tfd.Independent(self.normal.distribution(self(features)), 1)
 
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "latent_dim": self.latent_dim,
+            "min_scale": self.min_scale,
+            "seed": self.seed,
+        }
+
 
 @keras.saving.register_keras_serializable(package="genkeras")
 class VAE(LatentVariableModel):
@@ -84,18 +92,13 @@ class VAE(LatentVariableModel):
         self, encoder, decoder, latent_dim, likelihood=None, prior=None, *, free_bits=0.0, **kwargs
     ):
         latent_dim = checks.positive_int("latent_dim", latent_dim)
-        super().__init__(StandardNormal(latent_dim) if prior is None else prior, **kwargs)
-        prior_dim = getattr(self.prior, "latent_dim", latent_dim)
-        if prior_dim != latent_dim:
-            raise ValueError(
-                f"Expected a prior of {latent_dim} latents. Received: a prior of {prior_dim}"
-            )
+        super().__init__(priors.restored(prior, latent_dim), **kwargs)
         self.latent_dim = latent_dim
         self.encoder = networks.features("encoder", encoder)
         self.decoder = networks.restored("decoder", decoder)
         self.likelihood = restored_likelihood(likelihood)
         self.free_bits = checks.real("free_bits", free_bits)
-        check_decoder(self, self.decoder, latent_dim)
+        check_decoder(self, self.decoder, latent_dim + (self.num_labels or 0))
         if self.free_bits and not isinstance(self.prior, StandardNormal):
             raise ValueError(
                 "Expected a StandardNormal prior for free_bits, which need the KL of every latent. "
@@ -111,8 +114,7 @@ class VAE(LatentVariableModel):
     def build(self, input_shape):
         units = self.encoder.output_shape[-1] + (self.num_labels or 0)
         self.posterior.build((None, units))
-        if isinstance(self.prior, keras.layers.Layer) and not self.prior.built:
-            self.prior.build(None)
+        priors.build(self.prior)
 
     def encode(self, x, condition=None):
         """q(z|x): a TFP normal distribution over `(latent_dim,)`."""
@@ -229,9 +231,8 @@ def restored_likelihood(likelihood):
     return likelihood or Bernoulli()
 
 
-def check_decoder(model, decoder, latent_dim):
-    """Refuses a decoder whose input or output has not the size that the model needs."""
-    inputs = latent_dim + (model.num_labels or 0)
+def check_decoder(model, decoder, inputs):
+    """Refuses a decoder that does not go from `inputs` values to what the likelihood needs."""
     outputs = math.prod(model.event_shape) * model.likelihood.num_parameters
     if decoder.input_shape[1:] != (inputs,) or math.prod(decoder.output_shape[1:]) != outputs:
         raise ValueError(

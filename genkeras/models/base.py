@@ -5,6 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from genkeras import checks
+from genkeras.training import stateless_seed
 
 if keras.backend.backend() != "tensorflow":
     raise ImportError(
@@ -24,6 +25,7 @@ class CheckedModel(keras.Model):
     """
 
     likelihood = None
+    lowest_label = 0  # -1 where a row may have no label
 
     def __init__(self, *, num_labels=None, seed=None, **kwargs):
         # Casting inputs to a half-precision policy would round real data before the likelihood
@@ -123,16 +125,20 @@ class CheckedModel(keras.Model):
             return x, None, None
         if hasattr(x, "__next__") or isinstance(x, tf.distribute.DistributedDataset):
             return x, None, sample_weight  # the graph checks the batches of a generator
+        values, num_rows = self._checked_arrays(x)
+        if sample_weight is not None:
+            sample_weight = checks.weights("sample_weight", sample_weight, num_rows)
+            # Keras drops the weights of data without targets, so targets that nobody reads.
+            y = np.zeros(num_rows, "float32")
+        return values, y, sample_weight
+
+    def _checked_arrays(self, x):
+        """What `fit` is given as arrays, checked, and the number of rows."""
         values, condition = self._unpack(x)
         values = checks.event_batch("x", values, self.event_shape, self.likelihood)
         condition = self._checked_condition(condition, len(values))
-        if sample_weight is not None:
-            sample_weight = checks.weights("sample_weight", sample_weight, len(values))
-            # Keras drops the weights of data without targets, so targets that nobody reads.
-            y = np.zeros(len(values), "float32")
-        if condition is not None:
-            values = {"x": values, "condition": condition}
-        return values, y, sample_weight
+        whole = values if condition is None else {"x": values, "condition": condition}
+        return whole, len(values)
 
     def _check_first_batch(self, dataset):
         if isinstance(dataset, keras.utils.PyDataset):
@@ -167,7 +173,7 @@ class CheckedModel(keras.Model):
         self._require_condition(condition)
         if condition is None or tf.is_symbolic_tensor(condition):
             return condition
-        return checks.labels("condition", condition, self.num_labels, num_rows)
+        return checks.labels("condition", condition, self.num_labels, num_rows, self.lowest_label)
 
     def _sample_condition(self, condition, num_samples):
         """The labels of `num_samples` draws, from one label, one for each, or None."""
@@ -223,8 +229,8 @@ class CheckedModel(keras.Model):
             )
         labels = tf.cast(condition, tf.int32)
         whole = tf.cast(labels, condition.dtype) == condition
-        inside = tf.reduce_all(whole & (labels >= 0) & (labels < self.num_labels))
-        message = checks.label_message("condition", self.num_labels)
+        inside = tf.reduce_all(whole & (labels >= self.lowest_label) & (labels < self.num_labels))
+        message = checks.label_message("condition", self.num_labels, self.lowest_label)
         return labels, tf.debugging.Assert(inside, [message, condition])
 
     def _ensure_built(self):
@@ -242,6 +248,10 @@ class CheckedModel(keras.Model):
         if condition is not None:
             condition = tf.convert_to_tensor(condition)
         return tf.cast(x, tf.float32), condition
+
+    def _stateless(self, seed):
+        """A `(2,)` seed from an int, or the next of the model's own stream."""
+        return stateless_seed(self.seed_generator if seed is None else seed)
 
     def regularization(self):
         """What training adds to the loss, nats per example: the regularisers of the layers."""

@@ -162,7 +162,7 @@ class ImplicitModel(CheckedModel):
         gradients = tape.gradient(loss, [variable.value for variable in variables])
         # Under several replicas a gradient is one's share of a sum.
         share = scale(1.0 / tf.distribute.get_strategy().num_replicas_in_sync)
-        norm = tf.linalg.global_norm(gradients) / tf.cast(share, tf.float32)
+        norm = _norm(gradients) / tf.cast(share, tf.float32)
         record = {f"{player}_loss": terms, f"{player}_gradient_norm": norm, **figures}
         for tracker in self.trackers:
             if tracker.name in record:
@@ -177,6 +177,22 @@ class ImplicitModel(CheckedModel):
 
     def _results(self):
         return {tracker.name: tracker.result() for tracker in self.trackers}
+
+
+def _norm(gradients):
+    """Square root of the sum of all squares of tensors, None among them left out.
+
+    On a CPU, XLA adds up a vector one number after the other, which took a tenth of a training
+    step; a matrix of four columns has four sums at once.
+    """
+    squares = []
+    for gradient in gradients:
+        if gradient is not None:
+            square = tf.square(tf.convert_to_tensor(gradient))
+            columns = 4 if square.shape.num_elements() % 4 == 0 else 1
+            rows = tf.reduce_sum(tf.reshape(square, (-1, columns)), axis=1)
+            squares.append(tf.reduce_sum(rows))
+    return tf.sqrt(tf.add_n(squares))
 
 
 def _rows(num_rows, part, parts):

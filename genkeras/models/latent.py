@@ -7,9 +7,9 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from genkeras import checks, divergences
+from genkeras import checks, divergences, priors
 from genkeras.models.base import CheckedModel
-from genkeras.training import mean_loss, replica_seed, stateless_seed
+from genkeras.training import mean_loss, replica_seed
 
 
 class LatentVariableModel(CheckedModel):
@@ -29,14 +29,7 @@ class LatentVariableModel(CheckedModel):
 
     def __init__(self, prior, *, beta=1.0, warmup_steps=0, num_labels=None, seed=None, **kwargs):
         super().__init__(num_labels=num_labels, seed=seed, **kwargs)
-        if isinstance(prior, dict):
-            prior = keras.saving.deserialize_keras_object(prior)
-        if isinstance(prior, type) or not callable(getattr(prior, "distribution", None)):
-            raise ValueError(
-                "Expected prior to be an object with a method distribution(), such as "
-                f"StandardNormal(latent_dim). Received: prior={prior!r}"
-            )
-        self.prior = prior
+        self.prior = priors.restored(prior)
         self.beta = checks.real("beta", beta)
         self.warmup_steps = checks.positive_int("warmup_steps", warmup_steps, minimum=0)
         self.kl_tracker = keras.metrics.Mean(name="kl")
@@ -174,9 +167,6 @@ class LatentVariableModel(CheckedModel):
         seeds = tf.random.experimental.stateless_split(self._stateless(seed), 2)
         z = self.prior.distribution().sample(num_samples, seed=seeds[0])
         return self.decode(z, condition).sample(seed=seeds[1])
-
-    def _stateless(self, seed):
-        return stateless_seed(self.seed_generator if seed is None else seed)
 
     def get_config(self):
         return {

@@ -75,9 +75,8 @@ def conditional_discriminator(seed):
     """Maxout layers: 240 x 5 for the image, 50 x 5 for the label, then 240 x 4 for both."""
     import keras
 
-    from genkeras.adversarial import Dropout
     from genkeras.adversarial.networks import DISCRIMINATOR, initializer
-    from genkeras.layers import Maxout
+    from genkeras.layers import Dropout, Maxout
 
     def start(number):
         return initializer(None, seed, DISCRIMINATOR + number)

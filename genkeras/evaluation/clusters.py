@@ -1,0 +1,62 @@
+"""Clusters scored as a classifier: each takes the label of its most typical example."""
+
+import numpy as np
+
+from genkeras.evaluation.spikes import _finite_rows
+
+
+def label_clusters(probabilities, labels):
+    """The label of each cluster: that of the example which is most probably in it.
+
+    Args:
+        probabilities: Array of shape `(n, num_clusters)`, q(cluster|x).
+        labels: Int array of shape `(n,)`, what the examples are.
+
+    Returns:
+        Int array of shape `(num_clusters,)`.
+
+    Raises:
+        ValueError: If there are no examples, or not as many labels.
+
+    Reference: Makhzani et al. 2015, https://arxiv.org/abs/1511.05644, section 6.
+    """
+    probabilities, labels = _matched(probabilities, labels)
+    return labels[probabilities.argmax(axis=0)]
+
+
+def cluster_accuracy(probabilities, labels, cluster_labels):
+    """The share of examples whose most probable cluster has their label.
+
+    Args:
+        probabilities: Array of shape `(n, num_clusters)`.
+        labels: Int array of shape `(n,)`.
+        cluster_labels: Int array of shape `(num_clusters,)`, as `label_clusters` gives it from
+            *other* examples.
+
+    Returns:
+        The share and its standard error over the examples, floats.
+
+    Raises:
+        ValueError: As `label_clusters`, or if there are not as many clusters.
+    """
+    probabilities, labels = _matched(probabilities, labels)
+    cluster_labels = np.asarray(cluster_labels)
+    if cluster_labels.shape != probabilities.shape[1:]:
+        raise ValueError(
+            f"Expected the labels of {probabilities.shape[1]} clusters. "
+            f"Received: shape {cluster_labels.shape}."
+        )
+    right = cluster_labels[probabilities.argmax(axis=1)] == labels
+    share = right.mean()
+    return float(share), float(np.sqrt(share * (1 - share) / len(right)))
+
+
+def _matched(probabilities, labels):
+    """Probabilities as rows, and as many labels."""
+    probabilities, labels = _finite_rows("probabilities", probabilities), np.asarray(labels)
+    if labels.shape != (len(probabilities),):
+        raise ValueError(
+            f"Expected {len(probabilities)} labels, one for each row. "
+            f"Received: shape {labels.shape}."
+        )
+    return probabilities, labels

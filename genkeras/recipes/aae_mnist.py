@@ -1,0 +1,221 @@
+"""Adversarial autoencoders on MNIST: samples under Parzen windows, few labels, clusters.
+
+Makhzani et al. 2015, https://arxiv.org/abs/1511.05644, Tables 1 to 3. Networks: two ReLU layers of
+1,000 units on every side.
+
+Note: their optimiser is SGD with momentum; here it is Adam. Grey levels in [0, 1]; p(x|z) is normal
+    with a sigmoid mean and a fixed scale, so its -log is the squared error.
+"""
+
+from genkeras.recipes._games import compiled
+from genkeras.recipes._pictures import mean_logits
+from genkeras.recipes._recipe import Recipe
+from genkeras.recipes.gan_mnist import SHAPE, beside, labelled, load, score, watch
+
+HIDDEN = (1000, 1000)
+NUM_LABELS, NUM_CLUSTERS = 10, 16
+LABELLED, COPIES = 100, 125  # of 62,500 rows every fifth then has a label
+
+PARZEN = {
+    "learning_rate": 2e-4,
+    "discriminator_rate": 1e-4,
+    "latent_dim": 8,
+    "dropout": 0.2,
+    "epochs": 150,
+    "batch_size": 100,
+    "seed": 0,
+}
+FEW_LABELS = {**PARZEN, "latent_dim": 10, "epochs": 150, "batch_size": 125}
+CLUSTERS = {**PARZEN, "latent_dim": 5, "epochs": 120}
+
+
+def networks(settings, dataset, num_classes=0):
+    """Encoder, decoder that starts at the mean image, and discriminator of codes."""
+    from genkeras.adversarial import dense_discriminator
+    from genkeras.latent import dense_decoder, dense_encoder
+
+    size, seed = settings["latent_dim"], settings["seed"]
+    encoder = dense_encoder(SHAPE, HIDDEN, "relu", seed, dropout=(settings["dropout"], 0.0))
+    decoder = dense_decoder(size + num_classes, SHAPE[0], HIDDEN, "relu", seed)
+    decoder.layers[-1].bias.assign(mean_logits(dataset))
+    discriminator = dense_discriminator((size,), HIDDEN, activation="relu", seed=seed)
+    return encoder, decoder, discriminator
+
+
+def make_model(settings, dataset):
+    from genkeras import AdversarialAutoencoder, SigmoidNormal
+
+    model = AdversarialAutoencoder(
+        *networks(settings, dataset), settings["latent_dim"], SigmoidNormal(), seed=settings["seed"]
+    )
+    return _compiled(model, settings)
+
+
+def make_semi_supervised(settings, dataset):
+    return _with_classes("SemiSupervisedAdversarialAutoencoder", settings, dataset, NUM_LABELS)
+
+
+def make_clustering(settings, dataset):
+    return _with_classes("CategoricalAdversarialAutoencoder", settings, dataset, NUM_CLUSTERS)
+
+
+def _with_classes(name, settings, dataset, num_classes):
+    import genkeras
+    from genkeras.adversarial import dense_discriminator
+
+    # Its seed: not that of the discriminator of codes.
+    judge = dense_discriminator(
+        (num_classes,), HIDDEN, activation="relu", seed=settings["seed"] + 1000
+    )
+    model = getattr(genkeras, name)(
+        *networks(settings, dataset, num_classes),
+        judge,
+        settings["latent_dim"],
+        num_classes,
+        genkeras.SigmoidNormal(),
+        seed=settings["seed"],
+    )
+    return _compiled(model, settings)
+
+
+def _compiled(model, settings):
+    rates = [
+        settings["discriminator_rate" if "discriminator" in player else "learning_rate"]
+        for player in model.players
+    ]
+    return compiled(model, *rates, beta_1=0.5)
+
+
+def load_few_labels():
+    """MNIST whose training rows have no label (-1), and ten rows of each digit again, with it."""
+    import dataclasses
+
+    import numpy as np
+
+    from genkeras.datasets import Split
+
+    dataset = load()
+    x, labels = dataset.train.x, dataset.train.labels
+    each = LABELLED // NUM_LABELS
+    rows = np.concatenate([np.flatnonzero(labels == k)[:each] for k in range(NUM_LABELS)])
+    copies = np.tile(rows, COPIES)
+    train = Split(
+        np.concatenate([x, x[copies]]), np.concatenate([np.full(len(x), -1), labels[copies]])
+    )
+    return dataclasses.replace(dataset, train=train)
+
+
+def test_error(model, dataset):
+    """Percent of test images whose most probable class is wrong."""
+    import numpy as np
+
+    wrong = model.classify(dataset.test.x).numpy().argmax(axis=1) != dataset.test.labels
+    share = wrong.mean()
+    return 100 * float(share), 100 * float(np.sqrt(share * (1 - share) / len(wrong)))
+
+
+def watch_error(settings, dataset):
+    """Percent of validation images that are classed wrongly, every five epochs."""
+    from genkeras.recipes._games import watched
+
+    def measure(model):
+        found = model.classify(dataset.valid.x).numpy().argmax(axis=1)
+        return {"valid_error": 100 * float((found != dataset.valid.labels).mean())}
+
+    return watched(measure, every=5)
+
+
+def cluster_score(model, dataset):
+    """Percent of test images in a cluster of their label."""
+    from genkeras.evaluation import cluster_accuracy, label_clusters
+
+    valid, test = dataset.valid, dataset.test
+    names = label_clusters(model.classify(valid.x).numpy(), valid.labels)
+    share, error = cluster_accuracy(model.classify(test.x).numpy(), test.labels, names)
+    return 100 * share, 100 * error
+
+
+def watch_clusters(settings, dataset):
+    """The same of validation images, by the labels of the other half of them, every five epochs."""
+    from genkeras.evaluation import cluster_accuracy, label_clusters
+    from genkeras.recipes._games import watched
+
+    half = len(dataset.valid.x) // 2
+
+    def measure(model):
+        found, labels = model.classify(dataset.valid.x).numpy(), dataset.valid.labels
+        names = label_clusters(found[:half], labels[:half])
+        share, _ = cluster_accuracy(found[half:], labels[half:], names)
+        return {"valid_accuracy": 100 * share}
+
+    return watched(measure, every=5)
+
+
+def _recipe(name, protocol, metric, unit, published, settings, load=load, **parts):
+    value, where, status = published
+    return Recipe(
+        name=name,
+        dataset="mnist",
+        split="50,000 / 10,000 of the official training rows; all 10,000 test rows",
+        protocol=protocol,
+        metric=metric,
+        unit=unit,
+        published={"value": value, "source": where, "status": status},
+        settings=settings,
+        candidates=(),
+        load=load,
+        logged="autoencoder_loss",
+        **parts,
+    )
+
+
+PAPER = "of https://arxiv.org/abs/1511.05644"
+
+RECIPES = (
+    _recipe(
+        "aae_mnist_parzen",
+        "grey levels in [0, 1]; squared error; kernel density of 10,000 means of p(x|z), its width "
+        "out of ten from 0.1 to 1 by the first 1,000 validation images; error over the test images "
+        "of one run",
+        "parzen_log_likelihood",
+        "nats",
+        (340.0, f"Table 1 {PAPER}, 340 +- 2", "V2"),
+        PARZEN,
+        budget="90 minutes on two CPU cores",
+        make_model=make_model,
+        score=score,
+        beside=beside,
+        callbacks=watch,
+        curve=("value", "real_score", "fake_score", "parzen"),
+    ),
+    _recipe(
+        "aae_mnist_100_labels",
+        "grey levels in [0, 1]; squared error; labels of ten training images of each digit, the "
+        "first in the file; error over the test images of one run",
+        "test_error_percent",
+        "percent",
+        (1.90, f"Table 2 {PAPER}, 1.90 +- 0.10", "V2"),
+        FEW_LABELS,
+        budget="two hours on two CPU cores",
+        make_model=make_semi_supervised,
+        score=test_error,
+        load=load_few_labels,
+        inputs=labelled,
+        callbacks=watch_error,
+        curve=("value", "class_value", "valid_error"),
+    ),
+    _recipe(
+        "aae_mnist_clusters_16",
+        "grey levels in [0, 1]; squared error; no labels in training; a cluster has the label of "
+        "the validation image that is most probably in it; error over the test images of one run",
+        "test_accuracy_percent",
+        "percent",
+        (90.45, f"Table 3 {PAPER}, 90.45 +- 2.05", "V2"),
+        CLUSTERS,
+        budget="90 minutes on two CPU cores",
+        make_model=make_clustering,
+        score=cluster_score,
+        callbacks=watch_clusters,
+        curve=("value", "class_value", "valid_accuracy"),
+    ),
+)

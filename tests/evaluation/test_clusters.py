@@ -1,0 +1,33 @@
+"""Clusters as classes, on tables laid by hand."""
+
+import numpy as np
+import pytest
+
+from genkeras.evaluation import cluster_accuracy, label_clusters
+
+VALID = [[0.9, 0.1, 0.0], [0.2, 0.5, 0.3], [0.6, 0.4, 0.0], [0.1, 0.2, 0.7]]
+
+
+def test_a_cluster_has_the_label_of_its_most_certain_example():
+    # Most rows of cluster 0 are a 4, its surest one is a 7.
+    assert label_clusters(VALID, [7, 4, 4, 1]).tolist() == [7, 4, 1]
+
+
+def test_the_share_of_examples_in_a_cluster_of_their_label():
+    test = [[1, 0, 0], [0, 1, 0], [0, 0, 1], [0.4, 0.3, 0.3]]
+    share, error = cluster_accuracy(test, [7, 7, 1, 7], [7, 4, 1])
+    assert share == 0.75
+    assert error == pytest.approx(np.sqrt(0.75 * 0.25 / 4))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: label_clusters(VALID, [1, 2]), "4 labels"),
+        (lambda: label_clusters([[np.nan, 1.0]], [1]), "finite"),
+        (lambda: cluster_accuracy(VALID, [1, 2, 3, 4], [1, 2]), "the labels of 3 clusters"),
+    ],
+)
+def test_bad_tables_are_refused(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
