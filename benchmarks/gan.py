@@ -6,7 +6,7 @@ TensorFlow, without checks, figures, seeds or checkpoints. Ratios are of one run
 
 import numpy as np
 
-from benchmarks.nade import seconds
+from benchmarks.nade import seconds_of_each
 
 BATCH_SIZE = 100
 STEPS = 60
@@ -89,10 +89,10 @@ def training_steps():
         x = np.random.default_rng(0).random((BATCH_SIZE, *shape)).astype("float32")
         batches = tf.data.Dataset.from_tensors(x).cache().repeat()
         for compiler, jit_compile in (("none", False), ("XLA", True)):
-            step, plain = (
-                seconds(make(networks, batches, jit_compile), repeats=5) / STEPS
-                for make in (library_step, hand_written_step)
-            )
+            runs = [
+                make(networks, batches, jit_compile) for make in (library_step, hand_written_step)
+            ]
+            step, plain = (taken / STEPS for taken in seconds_of_each(runs, repeats=7))
             table.append(
                 {
                     "networks": name,

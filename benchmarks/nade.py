@@ -18,13 +18,23 @@ SLOW_PIXELS = 8  # the slow sampler is timed on this many variables and scaled t
 
 def seconds(function, repeats=5):
     """The best of some runs, after one that compiles."""
-    function()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
+    return seconds_of_each([function], repeats)[0]
+
+
+def seconds_of_each(functions, repeats=5):
+    """The best of some runs of each function, after one that compiles.
+
+    They take turns: a machine that is slower for a minute is then so for all of them.
+    """
+    for function in functions:
         function()
-        times.append(time.perf_counter() - start)
-    return min(times)
+    times = [[] for _ in functions]
+    for _ in range(repeats):
+        for function, taken in zip(functions, times, strict=True):
+            start = time.perf_counter()
+            function()
+            taken.append(time.perf_counter() - start)
+    return [min(taken) for taken in times]
 
 
 def inputs(num_features, batch_size):

@@ -9,7 +9,7 @@ import time
 
 import numpy as np
 
-from benchmarks.nade import peak_mib, seconds
+from benchmarks.nade import peak_mib, seconds_of_each
 
 NUM_FEATURES = 784
 LATENT_DIM = 50
@@ -70,20 +70,19 @@ def training_and_evaluation():
     batches = tf.data.Dataset.from_tensors(rows(BATCH_SIZE)).cache().repeat()
     steps, x = 200, rows(EVALUATED_ROWS)
     for compiler, jit_compile in (("none", False), ("XLA", True)):
-        times = {}
-        for name, make in (("library", library_model), ("plain", plain_model)):
-            model = make()
+        models = [library_model(), plain_model()]
+        for model in models:
             model.compile(keras.optimizers.Adam(), jit_compile=jit_compile)
-            times[name] = [
-                seconds(lambda m=model: m.fit(batches, steps_per_epoch=steps, verbose=0), repeats=3)
-                / steps,
-                seconds(lambda m=model: m.evaluate(x, batch_size=1000, verbose=0), repeats=3),
-            ]
-        (step, evaluation), (plain_step, plain_evaluation) = times["library"], times["plain"]
+        step, plain_step = seconds_of_each(
+            [lambda m=m: m.fit(batches, steps_per_epoch=steps, verbose=0) for m in models]
+        )
+        evaluation, plain_evaluation = seconds_of_each(
+            [lambda m=m: m.evaluate(x, batch_size=1000, verbose=0) for m in models]
+        )
         table.append(
             {
                 "compiler": compiler,
-                "step_ms": round(1e3 * step, 2),
+                "step_ms": round(1e3 * step / steps, 2),
                 "plain_step_ratio": round(plain_step / step, 2),
                 "evaluate_s": round(evaluation, 2),
                 "plain_evaluate_ratio": round(plain_evaluation / evaluation, 2),
