@@ -247,7 +247,11 @@ def p_g(x):
     return stats.norm.pdf(g(x, -0.5)) * slope
 
 
-data_1d = tfd.MixtureSameFamily(
+def p_data(x):
+    return 0.4 * stats.norm.pdf(x, -2, 0.5) + 0.6 * stats.norm.pdf(x, 1.5, 0.8)
+
+
+data_1d = tfd.MixtureSameFamily(  # to draw from; float32 has no numbers for the tails
     tfd.Categorical(probs=np.float32([0.4, 0.6])),
     tfd.Normal(np.float32([-2.0, 1.5]), np.float32([0.5, 0.8])),
 )
@@ -262,8 +266,7 @@ axis_2d = np.linspace(-9, 9, 361)
 square = np.stack(np.meshgrid(axis_2d, axis_2d), axis=-1).reshape(-1, 2)
 cells = {"1-D": line[1] - line[0], "2-D": (axis_2d[1] - axis_2d[0]) ** 2}
 points = {"1-D": line[:, None].astype("float32"), "2-D": square.astype("float32")}
-a = {"1-D": data_1d.prob(line.astype("float32")), "2-D": data_2d.prob(points["2-D"])}
-a = {name: np.asarray(values, "float64") for name, values in a.items()}  # p_data
+a = {"1-D": p_data(line), "2-D": np.asarray(data_2d.prob(points["2-D"]), "float64")}  # p_data
 b = {"1-D": p_g(line), "2-D": np.asarray(made_2d.prob(points["2-D"]), "float64")}  # p_g
 
 
@@ -292,7 +295,7 @@ areas = [f"{integral(name, density[name]):.5f}" for density in (a, b) for name i
 off = (counts - len(z) * chance) / np.sqrt(len(z) * chance)
 book.say(
     f"The four densities integrate to {listed(areas)} on our grids. A "
-    f" histogram of {len(z):,} points $G(z)$ differs from the formula by "
+    f"histogram of {len(z):,} points $G(z)$ differs from the formula by "
     f"{np.sqrt(np.mean(off**2)):.2f} times what chance explains, root mean square over 60 bins."
 )
 book.box(
@@ -358,7 +361,8 @@ book.source(Minimax.generator_loss)
 # -\frac{a}{y^2} - \frac{b}{(1 - y)^2} < 0 .
 # $$
 #
-# $f'$ is zero at $y = a / (a + b)$, and since $f$ is concave that is the maximum:
+# $f'$ is zero at $y = a / (a + b)$, and since $f$ is concave that is the maximum. (If $a = 0$ or $b
+# = 0$, $f$ is monotone and its supremum is at the end that the formula names.) So
 #
 # $$
 # D^*(x) = \frac{p_\text{data}(x)}{p_\text{data}(x) + p_g(x)} , \qquad \ell^*(x) = \log
@@ -377,7 +381,7 @@ book.source(Minimax.generator_loss)
 # $$
 #
 # twice the mean divergence between two coins, $D^*(x)$ and $D(x)$. It is never negative, and zero
-# only for $D = D^*$. So every trained discriminator gives a lower bound on $V(D^*)$.
+# only for $D = D^*$ where $m > 0$. So every trained discriminator gives a lower bound on $V(D^*)$.
 #
 # Does a network find $D^*$ from samples? Below, one is trained on fresh draws from both sides.
 
@@ -443,7 +447,7 @@ with plots.style():
     for d, style in ((best["2-D"], "solid"), (expit(trained["2-D"]), "dashed")):
         color = plots.VERMILION if style == "solid" else plots.GREEN
         axes[1].contour(axis_2d, axis_2d, np.where(seen, d, np.nan).reshape(side), [0.2, 0.6],
-                        colors=color, linestyles=style, linewidths=1.4)  # fmt: skip
+                        colors=color, linestyles=style, linewidths=[0.8, 1.8])  # fmt: skip
     axes[1].set(xlim=(-4.5, 4.5), ylim=(-4.5, 4.5), xlabel="$x_1$", ylabel="$x_2$")
     axes[1].grid(False)
 book.figure(
@@ -451,7 +455,7 @@ book.figure(
     "optimal",
     "The best discriminator and a trained one. Left, in one dimension. Right, in two: the blue "
     "patches are $p_\\text{data}$; lines, drawn where there are samples, are where $D^*$ (red, "
-    "full) and the trained $D$ (green, dashed) are 0.2 (outer lines) and 0.6 (inner ones).",
+    "full) and the trained $D$ (green, dashed) are 0.2 (thin) and 0.6 (thick).",
     alt="Left: two densities and two nearly equal curves between 0 and 1. Right: five blue patches "
     "with red and green contour lines that nearly coincide.",
 )
@@ -659,8 +663,8 @@ book.box(
 #
 # A KL is never negative and zero only between equals ([chapter 5](05_vae.md) has the two lines of
 # proof). So **the minimum is $-\log 4$, and it is reached exactly if $p_g = p_\text{data}$.** The
-# largest value is $0$, as $\mathrm{JSD} \le \log 2$, reached if the two do not overlap: then a
-# perfect classifier exists.
+# largest value is $0$, as $\mathrm{JSD} \le \log 2$ (since $p / m \le 2$), reached if the two do
+# not overlap: then a perfect classifier exists.
 
 
 # %%
@@ -668,8 +672,7 @@ def by_noise(name):
     """E_z[log(1 - D*(G(z)))] as an integral over z."""
     if name == "1-D":
         density, x = stats.norm.pdf(line), g(line)
-        real = np.asarray(data_1d.prob(x.astype("float32")), "float64")
-        return np.nansum(density * np.log(p_g(x) / (p_g(x) + real))) * cells["1-D"]
+        return np.nansum(density * np.log(p_g(x) / (p_g(x) + p_data(x)))) * cells["1-D"]
     density = np.prod(stats.norm.pdf(square), axis=1)
     x = (1.3 * square + (0.5, 0)).astype("float32")
     real, made = (np.asarray(d.prob(x), "float64") for d in (data_2d, made_2d))
@@ -800,7 +803,9 @@ book.box(
 # The first must be the slope of $2\, \mathrm{JSD}$, since the derivative of a maximum, $\max_D
 # V(D, t)$, is that of $V$ at the maximiser. The two add up to $t$, which is the slope of
 # $\mathrm{KL}(p_g \,\|\, p_\text{data}) = t^2 / 2$. So the second is the slope of $\mathrm{KL}(p_g
-# \,\|\, p_\text{data}) - 2\, \mathrm{JSD}$, and exercise 7.2 shows that this holds in general.
+# \,\|\, p_\text{data}) - 2\, \mathrm{JSD}$. Exercise 7.2 shows that this holds in general, and that
+# the difference is $2\, \mathrm{KL}(m \,\|\, p_\text{data})$, which is never negative and zero only
+# at $p_g = p_\text{data}$; so with a perfect $D$ the non-saturating loss has the same goal.
 
 # %%
 shifts = np.linspace(0, 8, 81)
@@ -931,8 +936,8 @@ book.say(
     f"(steps of 0.1) of $2\\, \\mathrm{{JSD}}$ to {number(slope_gap, '.0e')}. It is "
     f"steepest at $t = {peak:.1f}$; at "
     f"$t = 8$ it has fallen to {number(saturating[-1], '.0e')}, while the other is "
-    f"{other_slope[-1]:.2f}. The farther $G$ is from the data, the less the game tells it "
-    "(@fig:saturation)."
+    f"{other_slope[-1]:.2f}. Beyond the peak, the farther $G$ is from the data, the less the game "
+    "tells it (@fig:saturation)."
 )
 last = {name: rows[:, -10:].mean(axis=1) for name, rows in early.items()}
 stuck = last["saturating"][1] < last["non-saturating"][1] / 10
@@ -963,8 +968,10 @@ book.say(
 # $k$ moves, then $G$ one, and so on. What does $k$ change? We can watch it where $p_g$ is known at
 # each moment: $G(z) = \mu + s z$ with two weights $\mu$ and $s$, so that $p_g = \mathcal{N}(\mu,
 # s^2)$, against data from $\mathcal{N}(0, 1)$. By integrals we know $V(D, G)$ for the present $D$,
-# and $V(D^*, G)$, which is $2\, \mathrm{JSD} - \log 4$. All runs start at $\mu = 3$, $s = 0.5$, and
-# $G$ makes the same number of moves in all of them.
+# and $V(D^*, G)$, which is $2\, \mathrm{JSD} - \log 4$. ($G$ has the non-saturating loss; at $D^*$
+# that too goes downhill on a divergence, exercise 7.2.) Both runs, one for each $k$, start at
+# $\mu = 3$, $s = 0.5$, and $G$ makes the same number of moves in both. We look after every fourth
+# move of $G$, before $D$ has answered.
 
 
 # %%
@@ -1052,8 +1059,8 @@ def trend(values):
 
 worse = {k: (rows[3] < -math.log(4)).mean() for k, rows in tracks.items()}
 book.say(
-    f"The lag of $D$ behind its best {trend([lag[k].mean() for k in tracks])} with $k$, from "
-    f"{lag[1].mean():.3f} to {lag[5].mean():.3f} nats; the late JSD "
+    f"From one run each: the lag of $D$ behind its best {trend([lag[k].mean() for k in tracks])} "
+    f"with $k$, from {lag[1].mean():.3f} to {lag[5].mean():.3f} nats; the late JSD "
     f"{trend([far[k][late].mean() for k in tracks])} (@table:steps, @fig:steps). With $k = 1$ the "
     f"value $V(D, G)$ is below $-\\log 4$ at {worse[1]:.0%} of our looks, with $k = 5$ at "
     f"{worse[5]:.0%}. Such a $D$ does worse than one that always says $\\frac{{1}}{{2}}$: $G$ has "
@@ -1256,19 +1263,27 @@ fewest = [min(f.modes for f in found[1, seed]) for seed in range(num_seeds)]
 gain = over_seeds(4, "modes") - over_seeds(1, "modes").astype(float)
 gain_error = error(gain)
 quality = 100 * (over_seeds(4, "high_quality") - over_seeds(1, "high_quality"))
+grown = {name: values[3] / values[0] for name, values in by_pack.items()}
 book.say(
     f"Both faulty generators have a JSD of {by_pack['two modes lost'][0]:.4f} for single points. "
     f"For packs of four it is {by_pack['two modes lost'][3]:.4f} where modes are lost and "
-    f"{by_pack['unequal weights'][3]:.4f} where they are unequal (@table:packs): packing makes "
-    "lost modes stand out."
+    f"{by_pack['unequal weights'][3]:.4f} where they are unequal (@table:packs). "
+    + (
+        "Both grow, and that of the lost modes by more"
+        if grown["two modes lost"] > grown["unequal weights"] > 1
+        else "Packing does not set the lost modes apart"
+    )
+    + f" ({grown['two modes lost']:.2f} times the value for single points, against "
+    f"{grown['unequal weights']:.2f} times)."
 )
 book.say(
-    f"In the trainings, the GANs that judge single points are down to "
-    f"{listed([str(f) for f in fewest])} modes at their worst of ten looks, by seed; modes come "
-    "and go (@fig:ring). At the end, packs of four "
+    f"In the trainings, the GANs that judge single points have at their worst of ten looks "
+    f"{listed([str(f) for f in fewest])} modes, by seed (@fig:ring shows one run). At the end, "
+    "packs of four "
     + (
-        f"find {number(gain.mean(), '+.1f')} ± {gain_error:.1f} more modes"
-        if abs(gain.mean()) >= 2 * gain_error and gain.mean() > 0
+        f"find {abs(gain.mean()):.1f} ± {gain_error:.1f} {'more' if gain.mean() > 0 else 'fewer'} "
+        "modes"
+        if abs(gain.mean()) >= 2 * gain_error and gain.mean() != 0
         else f"find, with {number(gain.mean(), '+.1f')} ± {gain_error:.1f} modes of difference, "
         "not clearly more or fewer of them"
     )
@@ -1287,13 +1302,15 @@ book.say(
 # levels plus uniform noise, so that densities exist and nothing can be gained from a grid of
 # levels), as many samples of each, the same measures, all against test images.
 #
-# - **Frechet distance** between the features of samples and of test images, both taken as Gaussian:
+# - **Fréchet distance** between the features of samples and of test images, both taken as Gaussian:
 #   $|m_1 - m_2|^2 + \operatorname{tr}(C_1 + C_2 - 2 (C_1^{1/2} C_2 C_1^{1/2})^{1/2})$. The features
 #   are those of our classifier of digits, so it compares with no published FID.
-# - **Precision**: the share of samples that lie among test images in these features; **recall**:
-#   the share of test images that lie among samples. Collapse lowers the second and not the first.
+# - **Precision**: the share of samples that lie near some test image, that is, no farther from it,
+#   in these features, than its third neighbour among the test images; **recall**: the same with
+#   samples and test images exchanged. Collapse lowers the second and not the first.
 # - **Class entropy**: are all ten digits there?
-# - **Distance to the nearest training image**, in pixels. Lower than that of test images: copying.
+# - **Distance to the nearest training image**, in pixels. Near zero: copies. (Smooth images are
+#   somewhat nearer than test images without being copies.)
 #
 # For scale, the same measures are taken of four impostors: validation images (what a perfect model
 # would get), training images (a model that copies), the mean image, and independent pixels. The
@@ -1426,7 +1443,7 @@ def spread(values, form):
 
 book.table(
     [[name, *(spread(column, ".2f") for column in found_.T)] for name, found_ in measures.items()],
-    ["samples", "Frechet", "precision", "recall", "class entropy", "to nearest training image"],
+    ["samples", "Fréchet", "precision", "recall", "class entropy", "to nearest training image"],
     f"Groups of {group} samples against {group} test images, ± one standard error over groups "
     f"where there are several. Distance of test images to the nearest training image (median): "
     f"{test_to_train:.2f}.",
@@ -1449,7 +1466,7 @@ def ranking(column, sign, form):
 
 leaders = {ranking(*column).split(" (")[0] for column in ((0, 1, ""), (1, -1, ""), (2, -1, ""))}
 book.say(
-    f"By Frechet distance: {ranking(0, 1, '.1f')}. By precision: {ranking(1, -1, '.2f')}. By "
+    f"By Fréchet distance: {ranking(0, 1, '.1f')}. By precision: {ranking(1, -1, '.2f')}. By "
     f"recall: {ranking(2, -1, '.2f')}. (Best first; ≈ means within two standard errors, in which "
     "another seed of the training is not contained.) "
     + (
@@ -1457,14 +1474,24 @@ book.say(
         if len(leaders) == 1
         else "Which model is best depends on what is asked. "
     )
-    + "The means of the VAE, smoother to the eye, have a Frechet distance of "
+    + "The means of the VAE, smoother to the eye, have a Fréchet distance of "
     f"{middles['VAE, means'][0]:.1f} against {middles['VAE, draws'][0]:.1f} for its draws, and "
     f"{'less' if middles['VAE, means'][2] < middles['VAE, draws'][2] else 'no less'} recall. The "
-    f"mean image, repeated, has a precision of {middles['the mean image'][1]:.2f}: it lies in the "
-    "midst of the test images. Training images have "
-    f"{middles['training images'][0]:.2f}, close to the {middles['validation images'][0]:.2f} of "
-    "validation images: by such measures a copier is a nearly perfect model, and only the last "
-    "column gives it away (@table:models, @fig:samples)."
+    f"mean image, repeated, has a precision of {middles['the mean image'][1]:.0f}: "
+    + (
+        "one point in the midst of the test images, with nothing of their variety. "
+        if middles["the mean image"][1] > 0.5
+        else "to the classifier's features it lies among no digits. "
+    )
+    + f"Training images have a distance of {middles['training images'][0]:.2f}, "
+    + (
+        f"close to the {middles['validation images'][0]:.2f} of validation images: by such "
+        "measures a copier is a nearly perfect model, and only the last column gives it away "
+        if middles["training images"][0] < 2 * middles["validation images"][0]
+        else f"against the {middles['validation images'][0]:.2f} of validation images; the last "
+        "column says that they are copies "
+    )
+    + "(@table:models, @fig:samples)."
 )
 
 # %% [markdown]
@@ -1611,7 +1638,7 @@ book.say(
         else "Here averages do not beat the real thing. "
     )
     + f"And compare the VAE's means with the GAN: by the Parzen score the means are "
-    f"{number(over_gan.mean(), '+.1f')} ± {error(over_gan):.1f} nats from it, by the Frechet "
+    f"{number(over_gan.mean(), '+.1f')} ± {error(over_gan):.1f} nats from it, by the Fréchet "
     f"distance of @table:models it is {middles['VAE, means'][0]:.1f} for the means against "
     f"{middles['GAN'][0]:.1f} for the GAN. "
     f"NADE's draws score {number(scored['NADE'][0].mean(), '.1f')}, while the model's true mean "
@@ -1622,9 +1649,10 @@ book.say(
         else "The order of the two models with a density is kept here: "
     )
     + f"by $\\log p$ {by_log_p[0][0]} leads, by the Parzen score {by_parzen[0]}. Ahead of NADE by "
-    f"this score: {listed(ahead)} (@table:parzen). Of the {len(growth)} curves at the right "
-    f"of @fig:parzen {still_rising} still rise at their ends: a score without its number of "
-    "samples means nothing, and a Parzen score must never be compared with a likelihood."
+    f"this score: {listed([f'*{name}*' for name in ahead])} (@table:parzen). Of the {len(growth)} "
+    f"curves at the right of @fig:parzen {still_rising} still rise at their ends: a score without "
+    "its number of samples means nothing, and a Parzen score must never be compared with a "
+    "likelihood."
 )
 
 # %% [markdown]
@@ -1737,6 +1765,9 @@ ell = log_p - stats.norm.logpdf(line, t0)
 slope_of_logit = np.gradient(ell, line)
 by_players = integral("1-D", -stats.norm.pdf(line, t0) * expit(-ell) * slope_of_logit)
 kl_slope, jsd_slope = (two_divergences(t0 + 1e-3) - two_divergences(t0 - 1e-3)) / 2e-3
+kl_at, jsd_at = two_divergences(t0)
+log_m = np.logaddexp(log_p, stats.norm.logpdf(line, t0)) - math.log(2)
+of_mixture = 2 * integral("1-D", np.exp(log_m) * (log_m - log_p))
 book.box(
     "answer",
     "Answer to 7.2, computed",
@@ -1757,9 +1788,26 @@ book.box(
     A check, with the two-peaked data of the text and $p_g = \\mathcal{{N}}(t, 1)$ at $t = {t0}$:
     the non-saturating slope is {number(by_players, ".5f")}, and difference quotients give
     {number(kl_slope, ".5f")} for the KL minus {number(jsd_slope, ".5f")} for $2\\,
-    \\mathrm{{JSD}}$, which makes {number(kl_slope - jsd_slope, ".5f")}. This KL averages over
-    $p_g$: it punishes samples where there are no data, and hardly sees data where there are no
-    samples. A generator that has lost a mode hears little of it.
+    \\mathrm{{JSD}}$, which makes {number(kl_slope - jsd_slope, ".5f")}.
+
+    Can this difference of divergences be negative? With $m = \\frac{{1}}{{2}} (p_\\text{{data}} +
+    p_g)$, and $2\\, \\mathrm{{JSD}}$ written as two expectations, it is
+
+    $$
+    \\mathbb{{E}}_{{p_g}} \\Big[ \\log \\frac{{p_g}}{{p_\\text{{data}}}} - \\log
+    \\frac{{p_g}}{{m}} \\Big] - \\mathbb{{E}}_{{p_\\text{{data}}}} \\Big[ \\log
+    \\frac{{p_\\text{{data}}}}{{m}} \\Big] = 2\\, \\mathbb{{E}}_m \\Big[ \\log
+    \\frac{{m}}{{p_\\text{{data}}}} \\Big] = 2\\, \\mathrm{{KL}}(m \\,\\|\\, p_\\text{{data}}) ,
+    $$
+
+    which is never negative and zero only at $p_g = p_\\text{{data}}$; so with a perfect $D$ the
+    non-saturating loss has the same goal. (At $t = {t0}$ the difference is
+    {number(kl_at - jsd_at, ".6f")}, and the right side {number(of_mixture, ".6f")}.)
+
+    And mode collapse? Where samples lie and data do not, $\\log (m / p_\\text{{data}})$ grows
+    without limit; where data lie and samples do not, it is $-\\log 2$, however far away these data
+    are. So this divergence punishes samples that lie where there are no data, and a generator that
+    has lost a mode hears little of it.
     """,
 )
 
@@ -1802,7 +1850,8 @@ book.box(
       {radii[:, 1].max():.3f}.
 
     Neither reaches the solution, from which both gradients lead round and not in. What helps is
-    friction: noise on the data, or a penalty on the slope of $D$ (the next chapter).
+    friction: noise on the data, or a penalty that pulls the slope of $D$ to *zero* (Mescheder and
+    others). The penalty of the next chapter pulls it to one, and need not converge here.
     """,
 )
 
@@ -1828,7 +1877,7 @@ book.box(
 # - A. Srivastava and others, *VEEGAN*, 2017, [arXiv:1705.07761](https://arxiv.org/abs/1705.07761).
 #   How modes are counted.
 # - M. Heusel and others, *GANs trained by a two time-scale update rule converge to a local Nash
-#   equilibrium*, 2017, [arXiv:1706.08500](https://arxiv.org/abs/1706.08500). The Frechet distance.
+#   equilibrium*, 2017, [arXiv:1706.08500](https://arxiv.org/abs/1706.08500). The Fréchet distance.
 # - T. Kynkaanniemi and others, *Improved precision and recall metric for assessing generative
 #   models*, 2019, [arXiv:1904.06991](https://arxiv.org/abs/1904.06991).
 # - X. Mao and others, *Least squares generative adversarial networks*, 2016,
