@@ -20,7 +20,7 @@ publish: $(VENV)/.book
 test: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 recipe: $(VENV)/.book
 	$(BIN)/genkeras recipe $(NAME)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from importlib.util import find_spec
 
-from genkeras.datasets import _mnist, _store, _uci_binary, _uci_real
+from genkeras.datasets import _mnist, _multi30k, _store, _uci_binary, _uci_real
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,7 @@ def status():
         _binarized_mnist_status(),
         _files_status("uci_binary", _uci_binary.ARCHIVES.values()),
         _files_status("uci_real", _uci_real.FILES.values()),
+        _files_status("multi30k", _multi30k.FILES.values()),
     ]
 
 

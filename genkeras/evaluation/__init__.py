@@ -1,6 +1,8 @@
 """Measures of trained models, in NumPy: a model is used through its own methods only."""
 
+from genkeras.evaluation.bleu import sacre_bleu, tokenised_bleu
 from genkeras.evaluation.classifier import ImageClassifier
+from genkeras.evaluation.clusters import cluster_accuracy, label_clusters
 from genkeras.evaluation.density import bits_per_dim, class_posteriors, log_probs, mean_nll
 from genkeras.evaluation.features import frechet_distance, nearest_neighbours, precision_recall
 from genkeras.evaluation.latent import active_units, importance_nll
@@ -19,8 +21,10 @@ __all__ = [
     "class_coverage",
     "class_entropy",
     "class_posteriors",
+    "cluster_accuracy",
     "frechet_distance",
     "importance_nll",
+    "label_clusters",
     "log_probs",
     "mean_nll",
     "mode_coverage",
@@ -28,4 +32,6 @@ __all__ = [
     "parzen_log_likelihood",
     "precision_recall",
     "repeated_rows",
+    "sacre_bleu",
+    "tokenised_bleu",
 ]

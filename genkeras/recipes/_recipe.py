@@ -32,6 +32,9 @@ class Recipe:
         beside: `(model, dataset) -> dictionary` of further figures to record, or None.
         draw: `(model, directory) -> None`, saves pictures of the trained model, or None.
         augment: `settings -> function`, what `epoch_batches` takes as `augment`, or None.
+        batches: `(settings, data) -> function`, what `fit_resumable` takes as `batches`, or None.
+        averaged: epochs at the end of training over whose weights the model is averaged; 0: the
+            last weights as they are.
         inputs: `split -> data`, what `fit` takes of a split; its `x` if None.
         seeds: runs, from as many seeds that follow `settings["seed"]`, where the outcome depends
             much on it.
@@ -57,6 +60,8 @@ class Recipe:
     beside: Callable | None = None
     draw: Callable | None = None
     augment: Callable | None = None
+    batches: Callable | None = None
+    averaged: int = 0
     inputs: Callable | None = None
     seeds: int = 1
     logged: str = "loss"
@@ -196,7 +201,7 @@ def _train(recipe, settings, dataset, directory, verbose):
     # Here, so that `genkeras recipes` and `genkeras doctor` can read recipes without TensorFlow.
     import keras
 
-    from genkeras.training import fit_resumable
+    from genkeras.training import LastWeights, fit_resumable, mean_weights
 
     keras.utils.set_random_seed(settings["seed"])
     model = recipe.make_model(settings, dataset)
@@ -205,6 +210,9 @@ def _train(recipe, settings, dataset, directory, verbose):
         recipe.inputs(split) if recipe.inputs else split.x
         for split in (dataset.train, dataset.valid)
     )
+    callbacks = [*recipe.callbacks(settings, dataset)] if recipe.callbacks else []
+    if recipe.averaged:
+        callbacks.append(LastWeights(directory / "weights", recipe.averaged))
     history = fit_resumable(
         model,
         train,
@@ -213,12 +221,15 @@ def _train(recipe, settings, dataset, directory, verbose):
         seed=settings["seed"],
         directory=directory,
         augment=recipe.augment(settings) if recipe.augment else None,
-        callbacks=recipe.callbacks(settings, dataset) if recipe.callbacks else (),
+        batches=recipe.batches(settings, train) if recipe.batches else None,
+        callbacks=callbacks,
         validation_data=valid,
         validation_batch_size=1000,
         validation_freq=[*range(VALIDATION_EVERY, epochs, VALIDATION_EVERY), epochs],
         verbose=verbose,
     )
+    if recipe.averaged:
+        mean_weights(model, directory / "weights")
     return model, history
 
 

@@ -46,6 +46,7 @@ def test_every_loader_is_listed(folder):
         "binarized_mnist",
         "uci_binary",
         "uci_real",
+        "multi30k",
     }
 
 
