@@ -194,7 +194,11 @@ def test_support_of_whole_numbers_and_booleans(dtype):
     assert np.all(Categorical(5).in_support(np.array([0, 1], dtype)))
 
 
-@pytest.mark.parametrize("likelihood", [*LIKELIHOODS, StandardNormal(4)], ids=repr)
+@pytest.mark.parametrize(
+    "likelihood",
+    [*LIKELIHOODS, StandardNormal(4)],
+    ids=lambda one: f"{type(one).__name__}{one.get_config()}",  # the same in every process
+)
 def test_serialisation_round_trip(likelihood):
     config = keras.saving.serialize_keras_object(likelihood)
     again = keras.saving.deserialize_keras_object(config)
