@@ -192,8 +192,9 @@ class SemiSupervisedAdversarialAutoencoder(CategoricalAdversarialAutoencoder):
 
     Args:
         num_classes: number of labels.
-        encoder, decoder, discriminator, class_discriminator, latent_dim, likelihood, prior,
-            posterior, objective, seed: those of `CategoricalAdversarialAutoencoder`.
+        encoder, decoder, discriminator, class_discriminator, latent_dim: those of
+            `CategoricalAdversarialAutoencoder`.
+        likelihood, prior, posterior, objective, seed: the same.
 
     Reference: figure 8 of the paper, section 5.
 

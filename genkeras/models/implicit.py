@@ -185,7 +185,7 @@ def _norm(gradients):
     On a CPU, XLA adds up a vector one number after the other, which took a tenth of a training
     step; a matrix of four columns has four sums at once.
     """
-    squares = []
+    squares = [tf.zeros(())]  # of a player without variables too
     for gradient in gradients:
         if gradient is not None:
             square = tf.square(tf.convert_to_tensor(gradient))
