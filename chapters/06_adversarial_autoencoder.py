@@ -1186,8 +1186,8 @@ book.say(
     )
     + "A slow discriminator still judges the codes of some time ago, and the encoder follows "
     "outdated advice. A fast one answers each move at once, and where it is sure its slope is "
-    "flat. Without move 3 the codes go where reconstruction wants them; the squared error then changes by "
-    f"{mean_error(free_fit, '+.2f')}. "
+    "flat. Without move 3 the codes go where reconstruction wants them; the squared error then "
+    f"changes by {mean_error(free_fit, '+.2f')}. "
     + (
         "That much of the reconstruction is the price of the prior."
         if free_fit.mean() < -2 * error(free_fit)
