@@ -84,8 +84,7 @@ def network(name, value, example, num_inputs=1):
     if isinstance(value, dict):
         # A copy: Keras takes a configuration apart as it reads it.
         value = keras.saving.deserialize_keras_object(copy.deepcopy(value))
-    inputs = getattr(value, "input_shape", None)
-    shapes = [*(inputs if isinstance(inputs, list) else [inputs])]
+    shapes = [*input_shapes(value)]
     shapes.append(getattr(value, "output_shape", None))
     known = all(isinstance(shape, tuple) and None not in shape[1:] for shape in shapes)
     if not isinstance(value, keras.Model) or not known or len(shapes) != num_inputs + 1:
@@ -95,6 +94,12 @@ def network(name, value, example, num_inputs=1):
             f"such as {example}. Received: {name}={value!r}"
         )
     return value
+
+
+def input_shapes(network):
+    """The shapes of the inputs of a network, a list; of what is none, `[None]`."""
+    shapes = getattr(network, "input_shape", None)
+    return shapes if isinstance(shapes, list) else [shapes]
 
 
 def numeric_array(name, value):

@@ -12,12 +12,9 @@ import tensorflow as tf
 
 from genkeras import FVSBN, NADE, OrderlessNADE
 from genkeras.training import (
-    LastWeights,
-    bucketed_batches,
     epoch_batches,
     fit_resumable,
     mean_loss,
-    mean_weights,
     replica_mean,
     replica_seed,
     stateless_seed,
@@ -70,77 +67,6 @@ def test_augmentation_has_a_seed_of_its_own_for_each_batch_that_a_resumed_run_re
 def test_augmentation_knows_the_epoch():
     taken = batches(6, augment=lambda batch, seed, epoch: epoch, first_epoch=3)
     assert taken == [3, 3, 3, 4, 4, 4]
-
-
-LENGTHS = np.array([1, 2, 2, 3, 4, 4, 5, 7, 7, 8, 8, 8])
-TOKENS = {
-    "source": np.where(np.arange(10) < LENGTHS[:, None], 10 + np.arange(12)[:, None], 0),
-    "target": np.where(np.arange(8) < LENGTHS[::-1, None] - 5, np.arange(12)[:, None] + 10, 0),
-}
-
-
-def bucketed(count, **options):
-    arguments = {"boundaries": (4, 8), "tokens_per_batch": 16, "seed": 3, **options}
-    dataset, steps = bucketed_batches(TOKENS, **arguments)
-    taken = dataset.take(count).as_numpy_iterator()
-    return [{name: rows.tolist() for name, rows in batch.items()} for batch in taken], steps
-
-
-def test_buckets_hold_rows_of_like_lengths_and_as_many_tokens():
-    # The longer of source and target decides.
-    longest = np.maximum(LENGTHS, LENGTHS[::-1] - 5)
-    assert (longest <= 4).sum() == 6
-    batches, steps = bucketed(10)
-    assert steps == 6 // 4 + 6 // 2 == 4
-    for batch in batches:
-        source, target = np.array(batch["source"]), np.array(batch["target"])
-        assert source.shape == target.shape and source.shape in ((4, 4), (2, 8))
-        rows = source[:, 0] - 10
-        width = source.shape[1]
-        np.testing.assert_array_equal(source, TOKENS["source"][rows][:, :width])
-        np.testing.assert_array_equal(target, TOKENS["target"][rows][:, :width])
-        assert np.all((longest[rows] <= 4) == (width == 4))
-    rows_of = [
-        [row[0] for batch in batches[k : k + steps] for row in batch["source"]] for k in (0, 4)
-    ]
-    assert all(len(set(rows)) == len(rows) == 10 for rows in rows_of)
-    assert rows_of[0] != rows_of[1]
-
-
-def test_buckets_continue_where_a_run_was_stopped():
-    assert bucketed(8) == bucketed(8)
-    assert bucketed(8)[0] != bucketed(8, seed=4)[0]
-    assert bucketed(12)[0][8:] == bucketed(4, first_epoch=2)[0]
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"boundaries": (4, 7)}, "a last boundary of at least 8"),
-        ({"tokens_per_batch": 200}, "rows enough for one batch"),
-    ],
-)
-def test_buckets_too_small_or_too_large(options, message):
-    with pytest.raises(ValueError, match=f"Expected {message}"):
-        bucketed(1, **options)
-
-
-def test_the_mean_of_the_last_weights(tmp_path):
-    model = FVSBN(4, seed=0)
-    model.compile(keras.optimizers.SGD(0.5))
-    x = np.random.default_rng(0).integers(0, 2, (20, 4)).astype("float32")
-    seen = []
-    watch = keras.callbacks.LambdaCallback(
-        on_epoch_end=lambda epoch, logs: seen.append([np.array(v) for v in model.weights[:2]])
-    )
-    model.fit(x, epochs=4, verbose=0, callbacks=[LastWeights(tmp_path, 2), watch])
-    assert mean_weights(model, tmp_path) == 2
-    for k in range(2):
-        expected = (seen[2][k] + seen[3][k]) / 2
-        np.testing.assert_allclose(model.weights[k], expected, rtol=1e-6)
-        assert np.any(expected != seen[3][k])
-    with pytest.raises(ValueError, match="Expected weights of epochs"):
-        mean_weights(model, tmp_path / "none")
 
 
 def test_mean_loss_divides_by_the_batch_not_by_the_weights():
@@ -273,33 +199,6 @@ def test_a_killed_run_resumes_to_the_same_bits(uninterrupted, tmp_path):
     assert resumed.optimizer.iterations == 3 * NUM_EPOCHS
     for actual, expected in zip(everything(resumed), everything(model), strict=True):
         np.testing.assert_array_equal(actual, expected)
-
-
-def test_a_run_in_buckets_resumes_to_the_same_bits(tmp_path):
-    from genkeras.transformers import LSTMSequenceToSequence
-
-    tokens = {"source": TOKENS["source"][3:], "target": np.maximum(TOKENS["target"][3:], 0)}
-    tokens["target"][:, 0] = 1  # START
-
-    def run(directory, epochs):
-        model = LSTMSequenceToSequence(30, 30, units=4, seed=0)
-        model.compile(keras.optimizers.Adam(0.1))
-        fit_resumable(
-            model,
-            tokens,
-            epochs=epochs,
-            batch_size=0,
-            seed=3,
-            directory=directory,
-            batches=lambda first: bucketed_batches(tokens, (4, 8), 16, 3, first),
-            verbose=0,
-        )
-        return [np.array(v) for v in model.trainable_variables]
-
-    whole = run(tmp_path / "whole", 3)
-    run(tmp_path / "cut", 1)
-    for one, other in zip(run(tmp_path / "cut", 3), whole, strict=True):
-        np.testing.assert_array_equal(one, other)
 
 
 def test_a_finished_run_is_not_run_again_but_can_be_continued(uninterrupted, tmp_path):

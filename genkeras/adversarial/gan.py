@@ -200,5 +200,4 @@ class GAN(ImplicitModel):
 
 def _shapes(network):
     """The shapes of the inputs of a network, without the batch."""
-    shapes = network.input_shape
-    return [shape[1:] for shape in (shapes if isinstance(shapes, list) else [shapes])]
+    return [shape[1:] for shape in checks.input_shapes(network)]

@@ -41,13 +41,21 @@ def sino_korean(number):
     if number == 0:
         return "영"
     words = []
-    for power in range(len(MYRIADS) - 1, -1, -1):
-        group = number // 10_000**power % 10_000
-        if group:
-            # 10,000 is 만, not 일만; but 100,000,000 is 일억.
-            said = "" if power == 1 and group == 1 and not words else _group(group)
-            words.append(said + MYRIADS[power])
+    for power, group in _groups(number, 10_000):
+        # 10,000 is 만, not 일만; but 100,000,000 is 일억.
+        said = "" if power == 1 and group == 1 and not words else _group(group)
+        words.append(said + MYRIADS[power])
     return "".join(words)
+
+
+def _groups(number, base):
+    """Powers of the base that a number has, the greatest first, and how many of each."""
+    found, power = [], 0
+    while number:
+        number, group = divmod(number, base)
+        found += [(power, group)] if group else []
+        power += 1
+    return found[::-1]
 
 
 def _group(number):
@@ -82,10 +90,8 @@ def english(number):
     if number == 0:
         return "zero"
     words = []
-    for power in range(len(THOUSANDS) - 1, -1, -1):
-        group = number // 1000**power % 1000
-        if group:
-            words += _hundreds(group) + [THOUSANDS[power]] * (power > 0)
+    for power, group in _groups(number, 1000):
+        words += _hundreds(group) + [THOUSANDS[power]] * (power > 0)
     return " ".join(words)
 
 

@@ -3,7 +3,13 @@
 from genkeras.evaluation.bleu import sacre_bleu, tokenised_bleu
 from genkeras.evaluation.classifier import ImageClassifier
 from genkeras.evaluation.clusters import cluster_accuracy, label_clusters
-from genkeras.evaluation.density import bits_per_dim, class_posteriors, log_probs, mean_nll
+from genkeras.evaluation.density import (
+    bits_per_dim,
+    class_posteriors,
+    log_probs,
+    mean_nll,
+    share_error,
+)
 from genkeras.evaluation.features import frechet_distance, nearest_neighbours, precision_recall
 from genkeras.evaluation.latent import active_units, importance_nll
 from genkeras.evaluation.modes import ModeCoverage, class_coverage, class_entropy, mode_coverage
@@ -33,5 +39,6 @@ __all__ = [
     "precision_recall",
     "repeated_rows",
     "sacre_bleu",
+    "share_error",
     "tokenised_bleu",
 ]

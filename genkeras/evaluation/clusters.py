@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from genkeras.evaluation.density import share_error
 from genkeras.evaluation.spikes import _finite_rows
 
 
@@ -46,9 +47,7 @@ def cluster_accuracy(probabilities, labels, cluster_labels):
             f"Expected the labels of {probabilities.shape[1]} clusters. "
             f"Received: shape {cluster_labels.shape}."
         )
-    right = cluster_labels[probabilities.argmax(axis=1)] == labels
-    share = right.mean()
-    return float(share), float(np.sqrt(share * (1 - share) / len(right)))
+    return share_error(cluster_labels[probabilities.argmax(axis=1)] == labels)
 
 
 def _matched(probabilities, labels):

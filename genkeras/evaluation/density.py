@@ -53,6 +53,20 @@ def log_probs(model, x, condition=None, batch_size=500):
     return np.concatenate(scores)[: len(x)]
 
 
+def share_error(right):
+    """The share of what is right, and its standard error.
+
+    Args:
+        right: Booleans, one for each example, at least one.
+
+    Returns:
+        Two floats; the error is that of independent examples.
+    """
+    right = np.asarray(right)
+    share = right.mean()
+    return float(share), float(np.sqrt(share * (1 - share) / len(right)))
+
+
 def mean_nll(model, x, condition=None, batch_size=500):
     """Measures the mean negative log-likelihood and how far a new sample would move it.
 

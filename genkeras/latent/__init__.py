@@ -1,16 +1,13 @@
 """Models with a hidden code: the autoencoder, the VAE and their relatives."""
 
-from genkeras.latent.adversarial_autoencoder import (
-    AdversarialAutoencoder,
-    LabelledAdversarialAutoencoder,
-    PointHead,
-)
+from genkeras.latent.adversarial_autoencoder import AdversarialAutoencoder, PointHead
 from genkeras.latent.autoencoder import Autoencoder, GaussianNoise, MaskingNoise
 from genkeras.latent.categorical_adversarial_autoencoder import (
     CategoricalAdversarialAutoencoder,
     SemiSupervisedAdversarialAutoencoder,
 )
 from genkeras.latent.hierarchical_vae import HierarchicalVAE
+from genkeras.latent.labelled_adversarial_autoencoder import LabelledAdversarialAutoencoder
 from genkeras.latent.networks import (
     convolutional_decoder,
     convolutional_encoder,

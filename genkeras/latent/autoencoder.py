@@ -131,7 +131,7 @@ class Autoencoder(CheckedModel):
 
     def encode(self, x):
         """Codes of x: `(batch, latent_dim)` float32."""
-        return tf.cast(self.encoder(self._checked_inputs(x, None)[0]), tf.float32)
+        return tf.cast(self.encoder(self._checked_x(x)), tf.float32)
 
     def decode(self, z):
         """What codes `(batch, latent_dim)` mean: `(batch, *event_shape)` float32."""
@@ -139,11 +139,11 @@ class Autoencoder(CheckedModel):
 
     def reconstruct(self, x):
         """x through the code: `(batch, *event_shape)` float32."""
-        return self(self._checked_inputs(x, None)[0])
+        return self(self._checked_x(x))
 
     def reconstruction_error(self, x):
         """Squared error of each example, summed over its variables: `(batch,)` float32."""
-        x, _ = self._checked_inputs(x, None)
+        x = self._checked_x(x)
         return self._squared_error(x, self(x))
 
     def get_config(self):

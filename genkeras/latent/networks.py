@@ -39,11 +39,14 @@ def dense_encoder(
     Returns:
         A Keras model from `(batch, *event_shape)` to `(batch, hidden_units[-1])`.
     """
+
+    def dropped(rate, number):
+        return [Dropout(rate, checks.seed(seed, DROPOUT + number), dtype=dtype)] if rate else []
+
     layers = [keras.Input(_sizes("event_shape", event_shape)), keras.layers.Flatten(dtype=dtype)]
-    for k, layer in enumerate([None, *_dense(hidden_units, activation, seed, dtype)]):
-        rate = dropout[min(k, 1)]
-        layers += [layer] if k else []
-        layers += [Dropout(rate, checks.seed(seed, DROPOUT + k), dtype=dtype)] if rate else []
+    layers += dropped(dropout[0], 0)
+    for k, layer in enumerate(_dense(hidden_units, activation, seed, dtype)):
+        layers += [layer, *dropped(dropout[1], k + 1)]
     return keras.Sequential(layers, name="encoder")
 
 

@@ -240,14 +240,22 @@ class CheckedModel(keras.Model):
 
     def _checked_inputs(self, x, condition):
         """`x` and `condition` as tensors, checked; a symbolic `x` is checked by the graph."""
+        x = self._checked_rows(x)
+        condition = self._checked_condition(condition, x.shape[0])
+        self._ensure_built()
+        return x, None if condition is None else tf.convert_to_tensor(condition)
+
+    def _checked_x(self, x):
+        """`x` of a method that reads no condition, as `_checked_inputs` gives it."""
+        x = self._checked_rows(x)
+        self._ensure_built()
+        return x
+
+    def _checked_rows(self, x):
         if not tf.is_symbolic_tensor(x):
             checked = checks.event_batch("x", x, self.event_shape, self.likelihood)
             x = x if tf.is_tensor(x) else checked  # a tape follows a tensor
-        condition = self._checked_condition(condition, x.shape[0])
-        self._ensure_built()
-        if condition is not None:
-            condition = tf.convert_to_tensor(condition)
-        return tf.cast(x, tf.float32), condition
+        return tf.cast(x, tf.float32)
 
     def _stateless(self, seed):
         """A `(2,)` seed from an int, or the next of the model's own stream."""

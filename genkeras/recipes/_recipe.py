@@ -201,7 +201,8 @@ def _train(recipe, settings, dataset, directory, verbose):
     # Here, so that `genkeras recipes` and `genkeras doctor` can read recipes without TensorFlow.
     import keras
 
-    from genkeras.training import LastWeights, fit_resumable, mean_weights
+    from genkeras.training import fit_resumable
+    from genkeras.transformers.averaging import LastWeights, mean_weights
 
     keras.utils.set_random_seed(settings["seed"])
     model = recipe.make_model(settings, dataset)

@@ -107,11 +107,11 @@ def load_few_labels():
 
 def test_error(model, dataset):
     """Percent of test images whose most probable class is wrong."""
-    import numpy as np
+    from genkeras.evaluation import share_error
 
-    wrong = model.classify(dataset.test.x).numpy().argmax(axis=1) != dataset.test.labels
-    share = wrong.mean()
-    return 100 * float(share), 100 * float(np.sqrt(share * (1 - share) / len(wrong)))
+    found = model.classify(dataset.test.x).numpy().argmax(axis=1)
+    share, error = share_error(found != dataset.test.labels)
+    return 100 * share, 100 * error
 
 
 def watch_error(settings, dataset):

@@ -126,24 +126,27 @@ def _compiled(model, settings):
     return model
 
 
-def exact_match(model, pairs, dataset, batch_size=500):
-    """Whether each translation is right, word by word: a list."""
-    right = []
+def written(pairs, dataset, batch_size, write):
+    """The sentences that `write`, from rows of source tokens to rows of tokens, makes of pairs."""
+    sentences = []
     for start in range(0, len(pairs), batch_size):
-        rows = slice(start, start + batch_size)
-        written = model.greedy(dataset.source.encode(pairs.source[rows]), max_length=40)
-        found = dataset.target.decode(written)
-        right += [a == b for a, b in zip(found, pairs.target[rows], strict=True)]
-    return right
+        source = dataset.source.encode(pairs.source[start : start + batch_size])
+        sentences += dataset.target.decode(write(source))
+    return sentences
+
+
+def exact_match(model, pairs, dataset):
+    """Whether each translation is right, word by word: a list."""
+    found = written(pairs, dataset, 500, lambda source: model.greedy(source, max_length=40))
+    return [a == b for a, b in zip(found, pairs.target, strict=True)]
 
 
 def score_numbers(model, dataset):
     """Percent of numbers never seen that are translated without a mistake."""
-    import numpy as np
+    from genkeras.evaluation import share_error
 
-    right = np.array(exact_match(model, dataset.test.pairs, dataset))
-    share = right.mean()
-    return 100 * float(share), 100 * float(np.sqrt(share * (1 - share) / len(right)))
+    share, error = share_error(exact_match(model, dataset.test.pairs, dataset))
+    return 100 * share, 100 * error
 
 
 def beside_numbers(model, dataset):
@@ -161,21 +164,20 @@ def beside_numbers(model, dataset):
 
 def in_buckets(settings, data):
     """Batches of sentences of like lengths."""
-    from genkeras.training import bucketed_batches
+    from genkeras.transformers.batches import bucketed_batches
 
     return lambda first_epoch: bucketed_batches(
         data, BOUNDARIES, settings["batch_size"], settings["seed"], first_epoch
     )
 
 
-def translated(model, pairs, dataset, batch_size=100):
+def translated(model, pairs, dataset):
     """German sentences of Moses' tokens, by the beam."""
-    sentences = []
-    for start in range(0, len(pairs), batch_size):
-        source = dataset.source.encode(pairs.source[start : start + batch_size])
-        tokens, _ = model.beam_search(source, BEAM, max_length=BOUNDARIES[-1])
-        sentences += dataset.target.decode(tokens[:, 0])
-    return sentences
+
+    def best(source):
+        return model.beam_search(source, BEAM, max_length=BOUNDARIES[-1])[0][:, 0]
+
+    return written(pairs, dataset, 100, best)
 
 
 def score_multi30k(model, dataset, num_draws=200):

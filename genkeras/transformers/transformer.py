@@ -143,10 +143,13 @@ class Transformer(SequenceToSequence):
         return tf.stack(maps)
 
     def _embedded(self, tokens, table, side, training=False):
+        positions = tf.constant(self.positions)[: tf.shape(tokens)[1]]
+        return self.drops[side](self._vectors(tokens, table, positions), training=training)
+
+    def _vectors(self, tokens, table, positions):
         # (batch, length) -> (batch, length, model_dim)
-        x = tf.gather(table.value, tokens) * math.sqrt(self.model_dim)
-        x += tf.constant(self.positions)[: tf.shape(tokens)[1]]
-        return self.drops[side](tf.cast(x, self.compute_dtype), training=training)
+        x = tf.gather(table.value, tokens) * math.sqrt(self.model_dim) + positions
+        return tf.cast(x, self.compute_dtype)
 
     def _scored(self, x):
         """Logits of the next token."""
@@ -167,8 +170,8 @@ class Transformer(SequenceToSequence):
         ]
 
     def _step(self, tokens, place, state, memory):
-        x = tf.gather(self.target_table.value, tokens)[:, tf.newaxis] * math.sqrt(self.model_dim)
-        x = tf.cast(x + tf.gather(self.positions, place), self.compute_dtype)
+        position = tf.gather(self.positions, place)
+        x = self._vectors(tokens[:, tf.newaxis], self.target_table, position)
         filled = []
         layers = zip(self.decoder_blocks, state, memory["pairs"], strict=True)
         for block, cache, pair in layers:

@@ -1,0 +1,54 @@
+"""The mean of the weights of the last epochs, the "average of the last checkpoints" of papers."""
+
+import pathlib
+
+import keras
+import numpy as np
+
+from genkeras import checks
+
+
+class LastWeights(keras.callbacks.Callback):
+    """Keeps the weights of the last epochs in a folder, for `mean_weights`.
+
+    Args:
+        directory: where.
+        count: how many epochs.
+    """
+
+    def __init__(self, directory, count):
+        super().__init__()
+        self.directory, self.count = pathlib.Path(directory), checks.positive_int("count", count)
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.directory.mkdir(parents=True, exist_ok=True)
+        unfinished = self.directory / "unfinished.tmp"
+        with open(unfinished, "wb") as stream:
+            np.savez(stream, *[np.array(v) for v in self.model.trainable_variables])
+        unfinished.replace(self.directory / f"epoch_{epoch:06d}.npz")
+        for old in sorted(self.directory.glob("epoch_*.npz"))[: -self.count]:
+            old.unlink()
+
+
+def mean_weights(model, directory):
+    """Gives a model the mean of the weights that `LastWeights` has kept.
+
+    Args:
+        model: the model that was trained.
+        directory: that of the callback.
+
+    Returns:
+        How many epochs the mean is over.
+    """
+    files = sorted(pathlib.Path(directory).glob("epoch_*.npz"))
+    if not files:
+        raise ValueError(f"Expected weights of epochs in {directory}. Received: none")
+    variables = model.trainable_variables
+    sums = [np.zeros(v.shape) for v in variables]
+    for path in files:
+        with np.load(path) as saved:
+            for k, total in enumerate(sums):
+                total += saved[f"arr_{k}"]
+    for variable, total in zip(variables, sums, strict=True):
+        variable.assign(total / len(files))
+    return len(files)
