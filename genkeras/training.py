@@ -103,7 +103,8 @@ class TrainingState:
     """
 
     def __init__(self, model, directory):
-        model._ensure_built()
+        if not model.built:
+            model._ensure_built()
         if hasattr(model, "build_optimizers"):
             model.build_optimizers()
             optimizers = [model.player_optimizer(name) for name in model.players]

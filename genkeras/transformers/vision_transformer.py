@@ -139,12 +139,15 @@ class VisionTransformer(keras.Model):
 
     def _embedded(self, x, training=False):
         # (batch, *image_shape) -> (batch, 1 + patches, model_dim)
-        if not self.built:
-            self.build((None, *self.image_shape))
+        self._ensure_built()
         patches = self.patch_dense(self.patches(tf.cast(x, self.compute_dtype)))
         first = tf.tile(tf.cast(self.class_token, patches.dtype), (tf.shape(patches)[0], 1, 1))
         x = self.positions(tf.concat([first, patches], axis=1))
         return self.drop(x, training=training)
+
+    def _ensure_built(self):
+        if not self.built:
+            self.build((None, *self.image_shape))
 
     def get_config(self):
         return {

@@ -1,0 +1,132 @@
+"""Vision Transformer on MNIST, and beside it a convolutional network of as many parameters.
+
+Dosovitskiy et al. 2020, https://arxiv.org/abs/2010.11929, in small: patches of 4 x 4 pixels, six
+blocks of 64 units. No published figure was found for a plain Vision Transformer on MNIST; what it
+is compared with is the second recipe, trained in the same way on the same rows.
+"""
+
+from genkeras.recipes._optimizers import adamw_on_a_cosine
+from genkeras.recipes._pictures import MOVES, moved_by_a_pixel, with_levels
+from genkeras.recipes._recipe import Recipe
+
+SIDE, NUM_CLASSES, PATCH = 28, 10, 4
+
+SCHEDULE = {
+    "learning_rate": 1e-3,
+    "warmup_steps": 500,
+    "weight_decay": 0.05,
+    "shift": 0.9,
+    "epochs": 25,
+    "batch_size": 100,
+    "seed": 0,
+}
+TRANSFORMER = {
+    "model_dim": 64,
+    "num_heads": 4,
+    "num_layers": 6,
+    "hidden_units": 128,
+    "dropout": 0.1,
+    **SCHEDULE,
+}
+# Two convolutions, each before a pooling of 2 x 2, and a dense layer.
+CONVOLUTIONAL = {"filters": (32, 64), "dense_units": 59, "dropout": 0.5, **SCHEDULE}
+
+
+def load():
+    """Grey levels in [0, 1], `(n, 28, 28)`."""
+    from genkeras.datasets import mnist
+
+    return with_levels(mnist(), lambda x: (x / 255).astype("float32").reshape(-1, SIDE, SIDE))
+
+
+def make_transformer(settings, dataset):
+    from genkeras import VisionTransformer
+
+    model = VisionTransformer(
+        (SIDE, SIDE),
+        NUM_CLASSES,
+        PATCH,
+        settings["model_dim"],
+        settings["num_heads"],
+        settings["num_layers"],
+        settings["hidden_units"],
+        settings["dropout"],
+        seed=settings["seed"],
+    )
+    return _compiled(model, settings, dataset)
+
+
+def make_convolutional(settings, dataset):
+    import keras
+
+    layers, seed = keras.layers, settings["seed"]
+
+    def start(number):
+        return keras.initializers.GlorotUniform(seed + number)
+
+    images = keras.Input((SIDE, SIDE))
+    maps = layers.Reshape((SIDE, SIDE, 1))(images)
+    for number, filters in enumerate(settings["filters"]):
+        maps = layers.Conv2D(
+            filters, 3, padding="same", activation="relu", kernel_initializer=start(number)
+        )(maps)
+        maps = layers.MaxPooling2D()(maps)
+    hidden = layers.Dense(settings["dense_units"], activation="relu", kernel_initializer=start(2))(
+        layers.Flatten()(maps)
+    )
+    dropped = layers.Dropout(settings["dropout"], seed=seed + 3)(hidden)
+    logits = layers.Dense(NUM_CLASSES, kernel_initializer=start(4))(dropped)
+    return _compiled(keras.Model(images, logits), settings, dataset)
+
+
+def _compiled(model, settings, dataset):
+    import keras
+
+    model.compile(
+        adamw_on_a_cosine(settings, len(dataset.train.x)),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+        jit_compile=True,
+    )
+    return model
+
+
+def moved(settings):
+    """What `moved_by_a_pixel` does, of images beside their labels."""
+    move = moved_by_a_pixel(settings)
+    return move and (lambda batch, seed, epoch: (move(batch[0], seed, epoch), batch[1]))
+
+
+def score(model, dataset):
+    """Percent of the test images that are classified right, and its standard error."""
+    from genkeras.evaluation import share_error
+
+    logits = model.predict(dataset.test.x, batch_size=1000, verbose=0)
+    share, error = share_error(logits.argmax(axis=1) == dataset.test.labels)
+    return 100 * share, 100 * error
+
+
+def _recipe(name, settings, make_model):
+    return Recipe(
+        name=name,
+        dataset="mnist",
+        split="50,000 / 10,000 of the official training rows; all 10,000 test rows",
+        protocol=f"grey levels in [0, 1]; {MOVES}; error over the test images",
+        metric="test_accuracy_percent",
+        unit="percent",
+        published={"value": None, "source": "none found for a plain one on MNIST", "status": "V"},
+        budget="an hour on two CPU cores",
+        settings=settings,
+        candidates=(),
+        load=load,
+        make_model=make_model,
+        score=score,
+        augment=moved,
+        inputs=lambda split: (split.x, split.labels),
+    )
+
+
+RECIPES = (
+    _recipe("vit_mnist", TRANSFORMER, make_transformer),
+    _recipe("cnn_mnist", CONVOLUTIONAL, make_convolutional),
+)
