@@ -16,6 +16,7 @@ LATENT_DIM = 50
 HIDDEN_UNITS = (200, 200)
 BATCH_SIZE = 100
 EVALUATED_ROWS = 10_000
+REPEATS = 20  # a step takes a few milliseconds, and the machine's clock moves by more than 5 %
 
 
 def rows(count):
@@ -74,10 +75,10 @@ def training_and_evaluation():
         for model in models:
             model.compile(keras.optimizers.Adam(), jit_compile=jit_compile)
         step, plain_step = seconds_of_each(
-            [lambda m=m: m.fit(batches, steps_per_epoch=steps, verbose=0) for m in models]
+            [lambda m=m: m.fit(batches, steps_per_epoch=steps, verbose=0) for m in models], REPEATS
         )
         evaluation, plain_evaluation = seconds_of_each(
-            [lambda m=m: m.evaluate(x, batch_size=1000, verbose=0) for m in models]
+            [lambda m=m: m.evaluate(x, batch_size=1000, verbose=0) for m in models], REPEATS
         )
         table.append(
             {
