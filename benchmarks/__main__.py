@@ -88,6 +88,19 @@ def gan(arguments):
     }
 
 
+def transformer(arguments):
+    from benchmarks import transformer
+
+    return {
+        "rows": transformer.ROWS,
+        "length": transformer.LENGTH,
+        "cpu_cores": os.cpu_count(),
+        "training": transformer.training(),
+        "decoding": transformer.decoding(),
+        "memory": transformer.memory(),
+    }
+
+
 def show(title, table):
     """Prints one table."""
     print(f"\n{title.replace('_', ' ')}")
@@ -102,6 +115,7 @@ BENCHMARKS = {
     "pixel_models": pixel_models,
     "vae": vae,
     "gan": gan,
+    "transformer": transformer,
 }
 
 if __name__ == "__main__":

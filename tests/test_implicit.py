@@ -189,6 +189,37 @@ def test_it_learns_where_the_data_lie():
     assert after < 0.6 < 2 < before
 
 
+def averaging(rate=0.1):
+    return keras.optimizers.SGD(rate, use_ema=True, ema_momentum=0.75)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "mixed_float16"])
+def test_averaged_weights_are_those_of_the_steps_and_go_again(dtype):
+    model = compiled(averaging(), dtype=dtype)
+    expected = None
+    for _ in range(4):
+        model.fit(X[:8], batch_size=8, verbose=0)
+        last = weights_of(model, "generator")
+        expected = (
+            last
+            if expected is None
+            else [0.75 * mean + 0.25 * new for mean, new in zip(expected, last, strict=True)]
+        )
+    with pytest.raises(KeyError), model.averaged():
+        assert_same(weights_of(model, "generator"), expected, rtol=1e-5)
+        assert np.abs(last[0] - expected[0]).max() > 1e-3
+        raise KeyError
+    assert_same(weights_of(model, "generator"), last)
+
+
+@pytest.mark.parametrize(
+    ("generator", "received"), [(averaging(), "no step yet"), (None, "use_ema=False")]
+)
+def test_averages_that_nobody_keeps_are_refused(generator, received):
+    with pytest.raises(ValueError, match=received), compiled(generator).averaged():
+        pass
+
+
 @pytest.mark.parametrize(
     ("optimizers", "received"),
     [

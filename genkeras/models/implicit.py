@@ -1,6 +1,9 @@
 """Models that give samples only, trained by players with an optimiser each."""
 
+import contextlib
+
 import keras
+import numpy as np
 import tensorflow as tf
 
 from genkeras.models.base import CheckedModel
@@ -102,6 +105,33 @@ class ImplicitModel(CheckedModel):
     def player_optimizer(self, player):
         """The optimiser of `player`."""
         return getattr(self, f"{player}_optimizer")
+
+    @contextlib.contextmanager
+    def averaged(self, player="generator"):
+        """In this context `player` has the moving averages of its weights.
+
+        Its optimiser keeps them if it was made with `use_ema=True`. The weights of a game turn
+        about their goal; their mean is closer to it.
+
+        Raises:
+            ValueError: an optimiser without averages, or before its first step.
+        """
+        optimizer = self.player_optimizer(player)
+        optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # of one that scales losses
+        if not optimizer.use_ema or not optimizer.built or optimizer.iterations == 0:
+            received = "no step yet" if optimizer.use_ema else "use_ema=False"
+            raise ValueError(
+                f"Expected an optimizer of the {player} made with use_ema=True, and a step of it. "
+                f"Received: {received}"
+            )
+        variables = self.player_variables(player)
+        last = [np.array(variable.value) for variable in variables]
+        optimizer.finalize_variable_values(variables)
+        try:
+            yield
+        finally:
+            for variable, value in zip(variables, last, strict=True):
+                variable.assign(value)
 
     def get_compile_config(self):
         if not self.compiled:
