@@ -1,14 +1,20 @@
 """What the recipes of games share."""
 
 
-def compiled(model, *learning_rates, **betas):
-    """The model with an Adam for each player, in the order of `players`, compiled by XLA."""
+def compiled(model, *learning_rates, average=0.0, **betas):
+    """The model with an Adam for each player, in the order of `players`, compiled by XLA.
+
+    The optimiser of a generator keeps moving averages of its weights, if `average` is their
+    momentum and not 0.
+    """
     import keras
 
-    optimizers = {
-        player: keras.optimizers.Adam(rate, **betas)
-        for player, rate in zip(model.players, learning_rates, strict=True)
-    }
+    def optimizer(player, rate):
+        kept = {"use_ema": True, "ema_momentum": average} if player == "generator" else {}
+        return keras.optimizers.Adam(rate, **betas, **(kept if average else {}))
+
+    rates = zip(model.players, learning_rates, strict=True)
+    optimizers = {player: optimizer(player, rate) for player, rate in rates}
     model.compile(**optimizers, jit_compile=True)
     return model
 
