@@ -118,6 +118,13 @@ def numeric_array(name, value):
     return array
 
 
+def absent(options, names, reason):
+    """Refuses options that a model does not have."""
+    for name in names:
+        if name in options:
+            raise ValueError(f"Expected no {name}: {reason}. Received: {name}={options[name]!r}")
+
+
 def event_batch(name, value, event_shape, likelihood=None):
     """`value` as an array `(batch, *event_shape)`, not empty, finite and inside the support."""
     array = numeric_array(name, value)

@@ -83,6 +83,7 @@ class Autoencoder(CheckedModel):
     """
 
     def __init__(self, encoder, decoder, corruption=None, *, seed=None, **kwargs):
+        checks.absent(kwargs, ("num_labels",), "an autoencoder takes no labels")
         super().__init__(num_labels=None, seed=seed, **kwargs)
         self.encoder = networks.restored("encoder", encoder)
         self.decoder = networks.restored("decoder", decoder)

@@ -40,7 +40,8 @@ class Ancestral:
         self.marginal, self.conditional = marginal, conditional
 
     def sample(self, sample_shape=(), seed=None):
-        """`Latents` of shape `(*sample_shape, *batch, latent_dim)`, from a `(2,)` int seed."""
+        """`Latents` of shape `(*sample_shape, *batch, latent_dim)`; any seed that TFP takes."""
+        seed = tfp.random.sanitize_seed(seed)
         seeds = tf.random.experimental.stateless_split(seed, 2)
         given = self.marginal.sample(sample_shape, seed=seeds[0])
         drawn = self.conditional(given).sample(seed=seeds[1])
@@ -106,6 +107,9 @@ class HierarchicalVAE(LatentVariableModel):
     """
 
     def __init__(self, encoders, decoders, latent_dims, likelihood=None, *, seed=None, **kwargs):
+        checks.absent(
+            kwargs, ("prior", "num_labels"), "its prior is learned, and it takes no labels"
+        )
         encoders, decoders, latent_dims = (
             _pair(name, value)
             for name, value in (
@@ -125,7 +129,7 @@ class HierarchicalVAE(LatentVariableModel):
         super().__init__(prior, num_labels=None, seed=seed, **kwargs)
         self.encoders, self.decoders, self.latent_dims = encoders, decoders, latent_dims
         self.likelihood = restored_likelihood(likelihood)
-        check_decoder(self, decoders[0], latent_dims[0])
+        check_decoder(self, decoders[0], latent_dims[0], "decoders[0]")
         for name, network, size in (
             ("encoders[1]", encoders[1], latent_dims[0]),
             ("decoders[1]", decoders[1], latent_dims[1]),

@@ -75,8 +75,8 @@ class VAE(LatentVariableModel):
     Args:
         encoder: Keras model from x to features `(batch, units)`; the model adds the layer from
             features to the mean and scale of q(z|x).
-        decoder: Keras model from z to raw outputs, `num_parameters` of the likelihood for each
-            variable.
+        decoder: Keras model from z, or `latent_dim + num_labels` values, to raw outputs without an
+            activation, `num_parameters` of the likelihood for each variable.
         latent_dim: number of latent variables.
         likelihood: what the outputs mean; `Bernoulli()` if None.
         prior: p(z), such as `StandardNormal` (if None) or `GaussianMixture`.
@@ -171,12 +171,8 @@ class IWAE(VAE):
         self, encoder, decoder, latent_dim, num_importance_samples, likelihood=None, prior=None,
         *, num_labels=None, seed=None, **kwargs
     ):  # fmt: skip
-        for name in ("beta", "warmup_steps", "free_bits"):
-            if name in kwargs:
-                raise ValueError(
-                    f"Expected no {name}: its bound has no KL of its own to weigh. "
-                    f"Received: {name}={kwargs[name]!r}"
-                )
+        names = ("beta", "warmup_steps", "free_bits")
+        checks.absent(kwargs, names, "its bound has no KL of its own to weigh")
         super().__init__(
             encoder, decoder, latent_dim, likelihood, prior,
             num_labels=num_labels, seed=seed, **kwargs
@@ -231,14 +227,20 @@ def restored_likelihood(likelihood):
     return likelihood or Bernoulli()
 
 
-def check_decoder(model, decoder, inputs):
+def check_decoder(model, decoder, inputs, name="a decoder"):
     """Refuses a decoder that does not go from `inputs` values to what the likelihood needs."""
     outputs = math.prod(model.event_shape) * model.likelihood.num_parameters
     if decoder.input_shape[1:] != (inputs,) or math.prod(decoder.output_shape[1:]) != outputs:
         raise ValueError(
-            f"Expected a decoder from {inputs} values (latents and labels) to {outputs} outputs "
+            f"Expected {name} from {inputs} values (latents and labels) to {outputs} outputs "
             f"({model.likelihood.num_parameters} for each variable). Received: a decoder from "
             f"{decoder.input_shape[1:]} to {decoder.output_shape[1:]}"
+        )
+    last = getattr(getattr(decoder.layers[-1], "activation", None), "__name__", None)
+    if last in ("sigmoid", "softmax"):
+        raise ValueError(
+            f"Expected {name} to end in raw outputs, which the likelihood turns into "
+            f"probabilities. Received: a last layer with activation={last!r}"
         )
 
 

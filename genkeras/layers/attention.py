@@ -147,18 +147,18 @@ class MultiHeadAttention(keras.layers.Layer):
             setattr(self, name, dense)
         self.drop = Dropout(self.dropout, checks.seed(self.seed, 4), dtype=self.dtype_policy)
 
-    def call(self, query, memory, mask=None, training=False):
+    def call(self, query, memory, attention_mask=None, training=False):
         """What the queries find in the memory, which is the query itself in self-attention.
 
         Args:
             query: `(batch, queries, model_dim)`.
             memory: `(batch, keys, model_dim)`.
-            mask: bool or None.
+            attention_mask: bool or None.
 
         Returns:
             `(batch, queries, model_dim)`.
         """
-        return self.attend(query, *self.keys_and_values(memory), mask, training)
+        return self.attend(query, *self.keys_and_values(memory), attention_mask, training)
 
     def keys_and_values(self, memory):
         """Both of every head: `(batch, heads, keys, model_dim / heads)`."""

@@ -144,9 +144,13 @@ class EncoderBlock(_Block):
 
     sublayers = ("self_attention", "feed_forward")
 
-    def call(self, x, mask=None, training=False):
+    def call(self, x, attention_mask=None, training=False):
         """`(batch, length, model_dim)` -> the same."""
-        x = self._around("self_attention", x, lambda y: self.self_attention(y, y, mask), training)
+
+        def look(y):
+            return self.self_attention(y, y, attention_mask)
+
+        x = self._around("self_attention", x, look, training)
         return self._around("feed_forward", x, self.feed_forward, training)
 
     def attention_weights(self, x, mask=None):
@@ -167,11 +171,11 @@ class DecoderBlock(_Block):
 
     sublayers = ("self_attention", "memory_attention", "feed_forward")
 
-    def call(self, x, memory, mask=None, memory_mask=None, training=False):
-        """`(batch, length, model_dim)` -> the same; `mask` is causal."""
+    def call(self, x, memory, attention_mask=None, memory_mask=None, training=False):
+        """`(batch, length, model_dim)` -> the same; `attention_mask` is causal."""
         return self._chain(
             x,
-            lambda y: self.self_attention(y, y, mask),
+            lambda y: self.self_attention(y, y, attention_mask),
             lambda y: self.memory_attention(y, memory, memory_mask),
             training,
         )

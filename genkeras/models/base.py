@@ -122,7 +122,7 @@ class CheckedModel(keras.Model):
                     "Received: sample_weight beside a dataset"
                 )
             self._check_first_batch(x)
-            return x, None, None
+            return self._checked_as_read(x), None, None
         if hasattr(x, "__next__") or isinstance(x, tf.distribute.DistributedDataset):
             return x, None, sample_weight  # the graph checks the batches of a generator
         values, num_rows = self._checked_arrays(x)
@@ -139,6 +139,17 @@ class CheckedModel(keras.Model):
         condition = self._checked_condition(condition, len(values))
         whole = values if condition is None else {"x": values, "condition": condition}
         return whole, len(values)
+
+    def _checked_as_read(self, dataset):
+        """The dataset, whose batches are checked before a step that XLA compiles: it cannot."""
+        if not getattr(self, "jit_compile", False) or not isinstance(dataset, tf.data.Dataset):
+            return dataset
+
+        def checked(*batch):
+            self._asserted(keras.utils.unpack_x_y_sample_weight(batch)[0])
+            return batch if len(batch) > 1 else batch[0]
+
+        return dataset.map(checked)
 
     def _check_first_batch(self, dataset):
         if isinstance(dataset, keras.utils.PyDataset):
@@ -201,7 +212,7 @@ class CheckedModel(keras.Model):
             condition, assertion = self._asserted_condition(condition)
             assertions.append(assertion)
         # Everything after waits for the assertions, so no weight moves on a bad batch. XLA drops
-        # assertions: with jit_compile=True only the first batch of a dataset is checked.
+        # assertions: with jit_compile=True `_checked_as_read` sees to the batches of a dataset.
         with tf.control_dependencies([a for a in assertions if a is not None]):
             return tf.identity(x), None if condition is None else tf.identity(condition)
 
@@ -214,7 +225,8 @@ class CheckedModel(keras.Model):
 
         def refuse():
             tf.debugging.Assert(tf.reduce_all(tf.math.is_finite(x)), finite)
-            tf.debugging.Assert(inside, [checks.support_message("x", self.likelihood), x])
+            wrong = tf.boolean_mask(x, ~self.likelihood.in_support(x))
+            tf.debugging.Assert(inside, [checks.support_message("x", self.likelihood), wrong])
             return False
 
         return tf.cond(inside, lambda: True, refuse)

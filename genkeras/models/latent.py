@@ -30,6 +30,11 @@ class LatentVariableModel(CheckedModel):
     def __init__(self, prior, *, beta=1.0, warmup_steps=0, num_labels=None, seed=None, **kwargs):
         super().__init__(num_labels=num_labels, seed=seed, **kwargs)
         self.prior = priors.restored(prior)
+        if isinstance(self.prior, priors.Uniform):
+            raise ValueError(
+                "Expected a prior with a density everywhere: q(z|x) is normal, and its KL to any "
+                f"other is infinite. Received: prior={type(self.prior).__name__}"
+            )
         self.beta = checks.real("beta", beta)
         self.warmup_steps = checks.positive_int("warmup_steps", warmup_steps, minimum=0)
         self.kl_tracker = keras.metrics.Mean(name="kl")
@@ -66,9 +71,10 @@ class LatentVariableModel(CheckedModel):
         return (q.log_prob(z) - p.log_prob(z))[:, tf.newaxis]
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """Mean of -ELBO over the batch in nats.
+        """Mean of -ELBO over the batch in nats, from one draw of z for each example.
 
-        In training the KL is weighted by `beta` and the warm-up, and regularisation is added.
+        So `evaluate` differs a little from call to call; `elbo` with a seed does not. In training
+        the KL is weighted by `beta` and the warm-up, and regularisation is added.
         """
         y_pred = tf.cast(y_pred, tf.float32)
         log_likelihood, kl = y_pred[:, 0], y_pred[:, 1:]

@@ -5,9 +5,10 @@ https://arxiv.org/abs/1411.1784, Table 1. Networks of their code: 100 uniform no
 ReLU layers of 1,200 and sigmoid outputs against two maxout layers of 240 units with dropout; with
 labels, noise and label have layers of their own first.
 
-Note: their optimiser is SGD with a momentum that rises; here it is DCGAN's Adam, and the weights of
-    the generator start by Glorot's rule, those of the discriminator as small as theirs. Samples are
-    of the moving average of the generator's weights. Grey levels in [0, 1].
+Note: their optimiser is SGD with a momentum that rises; here it is DCGAN's Adam, weights start by
+    Glorot's rule, the generator has batch normalisation, and samples are of the moving average of
+    its weights. Without the normalisation the discriminator is far ahead for tens of epochs. Grey
+    levels in [0, 1].
 """
 
 from genkeras.recipes._games import compiled, watched
@@ -18,8 +19,6 @@ LATENT_DIM, NUM_LABELS = 100, 10
 NUM_SAMPLES = 10_000
 SHAPE = (784,)
 
-STDDEV = 0.003  # of a discriminator's first weights; theirs are uniform in +- 0.005
-
 SETTINGS = {
     "learning_rate": 2e-4,
     "average": 0.999,  # momentum of the generator's mean weights, over steps
@@ -27,7 +26,7 @@ SETTINGS = {
     "batch_size": 100,
     "seed": 0,
 }
-CONDITIONAL = {**SETTINGS, "epochs": 100}
+CONDITIONAL = {**SETTINGS, "epochs": 40}
 
 
 def load():
@@ -42,12 +41,10 @@ def make_gan(settings, dataset):
 
     seed = settings["seed"]
     generator = dense_generator(
-        LATENT_DIM, SHAPE, (1200, 1200), output_activation="sigmoid", seed=seed
+        LATENT_DIM, SHAPE, (1200, 1200), output_activation="sigmoid", batch_norm=True, seed=seed
     )
     _start_at_the_mean(generator, dataset)
-    discriminator = dense_discriminator(
-        SHAPE, (240, 240), 5, dropout=(0.2, 0.5), stddev=STDDEV, seed=seed
-    )
+    discriminator = dense_discriminator(SHAPE, (240, 240), 5, dropout=(0.2, 0.5), seed=seed)
     return _compiled(GAN(generator, discriminator, prior=Uniform(LATENT_DIM), seed=seed), settings)
 
 
@@ -71,15 +68,18 @@ def conditional_generator(seed):
     """200 units for the noise, 1,000 for the label, then 1,200 for both."""
     import keras
 
-    from genkeras.adversarial.networks import initializer
+    from genkeras.adversarial.networks import activated, initializer
 
-    def dense(units, number, activation="relu"):
+    def dense(units, number, activation=None):
         start = initializer(None, seed, number)
         return keras.layers.Dense(units, activation, kernel_initializer=start)
 
+    def hidden(units, number, inputs):
+        return activated(dense(units, number)(inputs), "relu", batch_norm=True, dtype=None)
+
     noise, label = keras.Input((LATENT_DIM,)), keras.Input((NUM_LABELS,))
-    hidden = keras.layers.Concatenate()([dense(200, 0)(noise), dense(1000, 1)(label)])
-    outputs = dense(SHAPE[0], 3, "sigmoid")(dense(1200, 2)(hidden))
+    joined = keras.layers.Concatenate()([hidden(200, 0, noise), hidden(1000, 1, label)])
+    outputs = dense(SHAPE[0], 3, "sigmoid")(hidden(1200, 2, joined))
     return keras.Model([noise, label], outputs, name="generator")
 
 
@@ -91,7 +91,7 @@ def conditional_discriminator(seed):
     from genkeras.layers import Dropout, Maxout
 
     def start(number):
-        return initializer(STDDEV, seed, DISCRIMINATOR + number)
+        return initializer(None, seed, DISCRIMINATOR + number)
 
     def dropout(rate, number):
         return Dropout(rate, seed + DISCRIMINATOR + number)

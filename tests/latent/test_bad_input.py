@@ -13,6 +13,7 @@ from genkeras import (
     HierarchicalVAE,
     LatentVariableModel,
     StandardNormal,
+    Uniform,
 )
 from genkeras.latent import GaussianNoise, MaskingNoise, dense_decoder, dense_encoder
 from genkeras.latent.hierarchical_vae import Latents
@@ -33,6 +34,10 @@ def two_layers(encoders=None, decoders=None, latent_dims=(3, 2), **options):
     encoders = (encoder(), encoder()) if encoders is None else encoders
     decoders = (decoder(3), decoder(2, 4)) if decoders is None else decoders
     return HierarchicalVAE(encoders, decoders, latent_dims, seed=0, **options)
+
+
+def sigmoid_layer():
+    return keras.layers.Dense(3, "sigmoid")
 
 
 MODELS = {
@@ -180,10 +185,6 @@ def test_a_condition_for_an_autoencoder(trained):
     model = trained("autoencoder")
     message = "no condition: the model has num_labels=None"
     refused(model, message, model.fit, {"x": X, "condition": np.zeros(8)}, verbose=0)
-    with pytest.raises(TypeError, match="num_labels"):
-        Autoencoder(encoder(), decoder(4), num_labels=3)
-    with pytest.raises(TypeError, match="num_labels"):
-        two_layers(num_labels=3)
 
 
 BAD_CODES = {
@@ -387,7 +388,21 @@ BAD_MODELS = {
     ),
     "lower decoder of other size": (
         lambda: two_layers(decoders=(decoder(2), decoder(2, 4))),
-        r"a decoder from 3 values .*Received: a decoder from \(2,\)",
+        r"decoders\[0\] from 3 values .*Received: a decoder from \(2,\)",
+    ),
+    "two layers with labels": (lambda: two_layers(num_labels=3), "no num_labels.*num_labels=3"),
+    "two layers with a prior": (lambda: two_layers(prior=StandardNormal(2)), "no prior: its"),
+    "autoencoder with labels": (
+        lambda: Autoencoder(encoder(), decoder(4), num_labels=3),
+        "no num_labels.*Received: num_labels=3",
+    ),
+    "probabilities for logits": (
+        lambda: VAE(encoder(), keras.Sequential([keras.Input((2,)), sigmoid_layer()]), 2),
+        "raw outputs.*Received: a last layer with activation='sigmoid'",
+    ),
+    "prior without density": (
+        lambda: VAE(encoder(), decoder(), 2, prior=Uniform(2)),
+        "a density everywhere.*Received: prior=Uniform",
     ),
     "upper encoder that is none": (
         lambda: two_layers(encoders=(encoder(), None)),
@@ -436,13 +451,13 @@ def test_bad_models(case):
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
-        (0.5, "Expected values of x to be 0 or 1. Received:"),
+        (0.5, r"Expected values of x to be 0 or 1. Received: \] \[0.5"),
         (np.nan, "Expected finite values in x. Received:"),
     ],
 )
 def test_a_later_bad_batch_is_stopped_in_the_graph(bad, message):
     x = X.copy()
-    x[4:] = bad
+    x[5:] = bad
     model, reference = (MODELS["vae"]() for _ in range(2))
     for one in (model, reference):
         one.compile(optimizer=keras.optimizers.SGD(0.5))

@@ -174,6 +174,14 @@ def test_many_draws_for_each_row():
     np.testing.assert_allclose(q.log_prob(z), expected, rtol=1e-4, atol=1e-4)
 
 
+def test_draws_of_both_layers_need_no_seed():
+    q, p = tiny().encode(STATES[:1]), tiny().prior.distribution()
+    for joint in (q, p):
+        one, other, again = joint.sample(), joint.sample(seed=3), joint.sample(seed=(3, 4))
+        assert np.any(one.h1 != other.h1)
+        np.testing.assert_array_equal(again.h2, joint.sample(seed=(3, 4)).h2)
+
+
 def test_evidence_sums_to_one_and_samples_follow_it(exact):
     np.testing.assert_allclose(exact.mean(1.0), 1, atol=1e-5)
     assert np.exp(exact.evidence).sum() == pytest.approx(1, abs=1e-5)

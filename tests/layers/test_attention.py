@@ -284,3 +284,13 @@ def test_no_two_matrices_of_a_block_start_the_same():
 def test_bad_arguments_are_refused(make, message):
     with pytest.raises(ValueError, match=f"Expected {message}"):
         make()
+
+
+def test_a_block_takes_its_mask_as_any_argument():
+    x = np.random.default_rng(0).normal(size=(2, 4, 8)).astype("float32")
+    block = EncoderBlock(2, 6, seed=0)
+    block.build(x.shape)
+    open_to_all = block(x, None)
+    mask = causal_mask(4)
+    np.testing.assert_array_equal(block(x, mask), block(x, attention_mask=mask))
+    assert np.abs(block(x, mask) - open_to_all).max() > 1e-3
