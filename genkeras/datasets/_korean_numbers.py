@@ -114,7 +114,7 @@ def _checked(number, lowest, highest):
     return int(number)
 
 
-def korean_numbers(num_train=50_000, num_test=2000, max_digits=9, seed=0):
+def korean_numbers(num_train=50_000, num_test=2000, max_digits=9, unseen_digits=(), seed=0):
     """Numbers in Korean and English words.
 
     A number has 1 to `max_digits` digits, each count equally likely. Numbers under 100 are there
@@ -125,6 +125,8 @@ def korean_numbers(num_train=50_000, num_test=2000, max_digits=9, seed=0):
         num_train: Numbers to train on, above 99.
         num_test: Numbers of the validation and of the test split, all above 99.
         max_digits: Most digits, 3 to 12.
+        unseen_digits: Counts of digits left out of all splits, for `longer_numbers` to test with
+            words that are known.
         seed: Of the choice of numbers.
 
     Returns:
@@ -134,14 +136,20 @@ def korean_numbers(num_train=50_000, num_test=2000, max_digits=9, seed=0):
         ValueError: If there are not so many numbers, or `max_digits` is outside.
     """
     max_digits = _checked(max_digits, 3, 12)
+    unseen_digits = {_checked(digits, 3, max_digits) for digits in unseen_digits}
+    seen = np.array([d for d in range(3, max_digits + 1) if d not in unseen_digits])
+    if not seen.size:
+        raise ValueError(
+            f"Expected counts of digits that are seen. Received: unseen_digits={unseen_digits}."
+        )
     rng = np.random.default_rng(seed)
     wanted, chosen = num_train + 2 * num_test, {}
-    if wanted > 9 * 10 ** (max_digits - 1) // 2:
+    if wanted > 9 * 10 ** int(seen[-1] - 1) // 2:
         raise ValueError(
-            f"Expected fewer than half of the numbers of {max_digits} digits. Received: {wanted}."
+            f"Expected fewer than half of the numbers of {seen[-1]} digits. Received: {wanted}."
         )
     while len(chosen) < wanted:
-        digits = rng.integers(3, max_digits + 1, size=wanted)
+        digits = seen[rng.integers(len(seen), size=wanted)]
         numbers = rng.integers(10 ** (digits - 1), 10**digits)
         chosen.update(dict.fromkeys(numbers.tolist()))
     chosen = list(chosen)[:wanted]
@@ -151,14 +159,15 @@ def korean_numbers(num_train=50_000, num_test=2000, max_digits=9, seed=0):
     train, valid, test = ([(sino_korean(n), english(n)) for n in part] for part in parts)
     return PairedText(
         "korean_numbers",
-        f"{num_train:,} numbers of 3 to {max_digits} digits, seed {seed}, and all under 100 in "
-        f"both series to train on; {num_test:,} others to choose settings, {num_test:,} to test",
+        f"{num_train:,} numbers of {', '.join(map(str, seen))} digits, seed {seed}, and all under "
+        f"100 in both series to train on; {num_test:,} others to choose settings, {num_test:,} to "
+        "test",
         *(_pairs(part) for part in (small + train, valid, test)),
     )
 
 
 def longer_numbers(digits, count=2000, seed=0):
-    """`Pairs` of numbers of a given count of digits, 1 to 12, for lengths never seen."""
+    """`Pairs` of numbers of a given count of digits, 1 to 12, such as lengths never seen."""
     digits = _checked(digits, 1, 12)
     numbers = np.random.default_rng(seed).integers(10 ** (digits - 1), 10**digits, size=count)
     return _pairs([(sino_korean(n), english(n)) for n in numbers])

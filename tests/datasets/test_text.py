@@ -105,6 +105,15 @@ def test_splits_of_numbers_share_none():
     assert other.train.source != data.train.source
 
 
+def test_lengths_left_out_are_in_no_split_and_their_words_are():
+    data = korean_numbers(num_train=3000, num_test=300, max_digits=6, unseen_digits=(3, 5), seed=1)
+    parts = (data.train, data.valid, data.test)
+    lengths = {len(str(read_english(words))) for part in parts for words in part.target}
+    assert lengths == {1, 2, 4, 6}
+    known = set(" ".join(data.train.target).split())
+    assert set(" ".join(longer_numbers(5, count=300).target).split()) <= known
+
+
 def test_longer_numbers_have_their_digits():
     pairs = longer_numbers(11, count=50)
     assert all(10**10 <= read_english(words) < 10**11 for words in pairs.target)
@@ -153,6 +162,8 @@ def test_moses_tokens_and_back():
         (lambda: native_korean(100), "a whole number from 1 to 99"),
         (lambda: korean_numbers(max_digits=13), "a whole number from 3 to 12"),
         (lambda: korean_numbers(num_train=500, max_digits=3), "fewer than half of the numbers"),
+        (lambda: korean_numbers(unseen_digits=(10,)), "a whole number from 3 to 9"),
+        (lambda: korean_numbers(unseen_digits=range(3, 10)), "counts of digits that are seen"),
         (lambda: Vocabulary(["a", "a"]), "every token once"),
         (lambda: Vocabulary(["<end>"]), "every token once"),
         (lambda: Vocabulary([3]), "tokens to be words"),
