@@ -111,29 +111,30 @@ def peak_mib():
     return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024
 
 
-def _child_memory(outputs, num_features, batch_size, queue):
+def in_fresh_process(function, *arguments):
+    """What `function(*arguments)` returns in a process of its own."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(function, arguments)
+
+
+def _child_memory(outputs, num_features, batch_size):
     training_step(outputs, num_features, 1)()
     before = peak_mib()
     step = training_step(outputs, num_features, batch_size)
     step()
     step()
-    queue.put(peak_mib() - before)
+    return peak_mib() - before
 
 
 def peak_memory(feature_counts, batch_sizes=(100, 400)):
     """MiB that a training step adds to the peak of a fresh process, for two batch sizes."""
-    context = multiprocessing.get_context("spawn")
     rows = []
     for num_features in feature_counts:
         for batch_size in batch_sizes:
             row = {"features": num_features, "batch": batch_size}
             for name, outputs in (("scan", scan_outputs), ("cumsum", cumulative_outputs)):
-                queue = context.Queue()
-                arguments = (outputs, num_features, batch_size, queue)
-                child = context.Process(target=_child_memory, args=arguments)
-                child.start()
-                row[f"{name}_mib"] = round(queue.get(), 1)
-                child.join()
+                added = in_fresh_process(_child_memory, outputs, num_features, batch_size)
+                row[f"{name}_mib"] = round(added, 1)
             rows.append(row)
     return rows
 

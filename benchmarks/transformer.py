@@ -6,11 +6,10 @@ token. Ratios are of one run.
 """
 
 import math
-import multiprocessing
 
 import numpy as np
 
-from benchmarks.nade import peak_mib, seconds, seconds_of_each
+from benchmarks.nade import in_fresh_process, peak_mib, seconds, seconds_of_each
 
 VOCABULARY, MODEL_DIM, NUM_HEADS, NUM_LAYERS, HIDDEN_UNITS = 2000, 128, 4, 4, 256
 ROWS, LENGTH = 64, 32  # of a batch in training
@@ -170,7 +169,7 @@ def decoding(lengths=(32, 128, 512)):
     return table
 
 
-def _child_memory(length, queue):
+def _child_memory(length):
     import tensorflow as tf
 
     from genkeras.layers.attention import MultiHeadAttention
@@ -190,19 +189,14 @@ def _child_memory(length, queue):
     x = tf.random.stateless_normal((1, length, MODEL_DIM), (0, 0))
     for _ in range(2):
         gradients(x)
-    queue.put(peak_mib() - before)
+    return peak_mib() - before
 
 
 def memory(lengths=(512, 1024, 2048, 4096)):
     """MiB that the gradient of self-attention adds to the peak, beside one table of weights."""
-    context = multiprocessing.get_context("spawn")
     table = []
     for length in lengths:
-        queue = context.Queue()
-        child = context.Process(target=_child_memory, args=(length, queue))
-        child.start()
-        added = queue.get()
-        child.join()
+        added = in_fresh_process(_child_memory, length)
         weights = NUM_HEADS * length**2 * 4 / 2**20
         table.append(
             {

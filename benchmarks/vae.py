@@ -4,12 +4,11 @@ The plain form is the same network written by hand: dense layers of Keras, noise
 the two terms of the bound as sums. Each ratio is measured in one run.
 """
 
-import multiprocessing
 import time
 
 import numpy as np
 
-from benchmarks.nade import peak_mib, seconds_of_each
+from benchmarks.nade import in_fresh_process, peak_mib, seconds_of_each
 
 NUM_FEATURES = 784
 LATENT_DIM = 50
@@ -92,7 +91,7 @@ def training_and_evaluation():
     return table
 
 
-def _estimated(num_rows, num_samples, jit_compile, queue):
+def _estimated(num_rows, num_samples, jit_compile):
     import tensorflow as tf
 
     model, x = library_model(), rows(num_rows)
@@ -106,21 +105,16 @@ def _estimated(num_rows, num_samples, jit_compile, queue):
     start = time.perf_counter()
     for batch in batches:
         estimate(batch, None, tf.constant(num_samples), seed).numpy()
-    queue.put((time.perf_counter() - start, peak_mib()))
+    return time.perf_counter() - start, peak_mib()
 
 
 def importance_sampling(
     cases=((1000, 50, False), (1000, 500, False), (1000, 500, True), (10_000, 5000, False)),
 ):
     """Seconds of `estimate_log_prob`, and the peak memory of the fresh process that runs it."""
-    context = multiprocessing.get_context("spawn")
     table = []
     for num_rows, num_samples, jit_compile in cases:
-        queue = context.Queue()
-        child = context.Process(target=_estimated, args=(num_rows, num_samples, jit_compile, queue))
-        child.start()
-        taken, memory = queue.get()
-        child.join()
+        taken, memory = in_fresh_process(_estimated, num_rows, num_samples, jit_compile)
         table.append(
             {
                 "images": num_rows,

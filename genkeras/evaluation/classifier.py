@@ -5,6 +5,40 @@ import numpy as np
 from genkeras.evaluation.density import _check_positive_integer
 
 
+def convolutional_classifier(image_shape, num_labels, hidden_units, dropout, seed):
+    """Two convolutions of 32 and 64 maps, each pooled, and a dense layer with dropout.
+
+    Args:
+        image_shape: (height, width).
+        num_labels: Number of classes.
+        hidden_units: Units of the dense layer.
+        dropout: Rate after it.
+        seed: Integer seed; the layers take it and those that follow.
+
+    Returns:
+        Symbolic tensors: images `(batch, height, width, 1)`, the hidden units, the logits.
+    """
+    import keras
+
+    def start(number):
+        return keras.initializers.GlorotUniform(seed + number)
+
+    layers = keras.layers
+    images = keras.Input((*image_shape, 1))
+    maps = images
+    for number, filters in enumerate((32, 64)):
+        maps = layers.Conv2D(
+            filters, 3, padding="same", activation="relu", kernel_initializer=start(number)
+        )(maps)
+        maps = layers.MaxPooling2D()(maps)
+    hidden = layers.Dense(hidden_units, activation="relu", kernel_initializer=start(2))(
+        layers.Flatten()(maps)
+    )
+    dropped = layers.Dropout(dropout, seed=seed + 3)(hidden)
+    logits = layers.Dense(num_labels, kernel_initializer=start(4))(dropped)
+    return images, hidden, logits
+
+
 class ImageClassifier:
     """Two convolutions and a dense layer, for grey images in [0, 1].
 
@@ -33,22 +67,9 @@ class ImageClassifier:
         self.num_labels = num_labels
         self.seed = seed
 
-        def start(number):
-            return keras.initializers.GlorotUniform(seed + number)
-
-        layers = keras.layers
-        images = keras.Input((*self.image_shape, 1))
-        maps = images
-        for number, filters in enumerate((32, 64)):
-            maps = layers.Conv2D(
-                filters, 3, padding="same", activation="relu", kernel_initializer=start(number)
-            )(maps)
-            maps = layers.MaxPooling2D()(maps)
-        hidden = layers.Dense(128, activation="relu", kernel_initializer=start(2))(
-            layers.Flatten()(maps)
+        images, hidden, logits = convolutional_classifier(
+            self.image_shape, num_labels, hidden_units=128, dropout=0.5, seed=seed
         )
-        dropped = layers.Dropout(0.5, seed=seed + 3)(hidden)
-        logits = layers.Dense(num_labels, kernel_initializer=start(4))(dropped)
         self.model = keras.Model(images, logits)
         self._features = keras.Model(images, hidden)
 

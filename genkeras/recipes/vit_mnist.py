@@ -29,21 +29,21 @@ TRANSFORMER = {
     **SCHEDULE,
 }
 # Two convolutions, each before a pooling of 2 x 2, and a dense layer.
-CONVOLUTIONAL = {"filters": (32, 64), "dense_units": 59, "dropout": 0.5, **SCHEDULE}
+CONVOLUTIONAL = {"dense_units": 59, "dropout": 0.5, **SCHEDULE}
 
 
 def load():
-    """Grey levels in [0, 1], `(n, 28, 28)`."""
+    """Grey levels in [0, 1], `(n, 28, 28, 1)`."""
     from genkeras.datasets import mnist
 
-    return with_levels(mnist(), lambda x: (x / 255).astype("float32").reshape(-1, SIDE, SIDE))
+    return with_levels(mnist(), lambda x: (x / 255).astype("float32").reshape(-1, SIDE, SIDE, 1))
 
 
 def make_transformer(settings, dataset):
     from genkeras import VisionTransformer
 
     model = VisionTransformer(
-        (SIDE, SIDE),
+        (SIDE, SIDE, 1),
         NUM_CLASSES,
         PATCH,
         settings["model_dim"],
@@ -59,23 +59,11 @@ def make_transformer(settings, dataset):
 def make_convolutional(settings, dataset):
     import keras
 
-    layers, seed = keras.layers, settings["seed"]
+    from genkeras.evaluation.classifier import convolutional_classifier
 
-    def start(number):
-        return keras.initializers.GlorotUniform(seed + number)
-
-    images = keras.Input((SIDE, SIDE))
-    maps = layers.Reshape((SIDE, SIDE, 1))(images)
-    for number, filters in enumerate(settings["filters"]):
-        maps = layers.Conv2D(
-            filters, 3, padding="same", activation="relu", kernel_initializer=start(number)
-        )(maps)
-        maps = layers.MaxPooling2D()(maps)
-    hidden = layers.Dense(settings["dense_units"], activation="relu", kernel_initializer=start(2))(
-        layers.Flatten()(maps)
+    images, _, logits = convolutional_classifier(
+        (SIDE, SIDE), NUM_CLASSES, settings["dense_units"], settings["dropout"], settings["seed"]
     )
-    dropped = layers.Dropout(settings["dropout"], seed=seed + 3)(hidden)
-    logits = layers.Dense(NUM_CLASSES, kernel_initializer=start(4))(dropped)
     return _compiled(keras.Model(images, logits), settings, dataset)
 
 
