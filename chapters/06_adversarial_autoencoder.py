@@ -1283,46 +1283,19 @@ book.say(
 # clusters.
 
 # %% tags=["hide"]
-published_rows, not_run, beside_rows = [], [], []
-for recipe in aae_mnist.RECIPES:
-    ours, paper = book.recorded(recipe.name), recipe.published["value"]
-    form = ".1f" if recipe.unit == "nats" else ".2f"
-    cells = [""] * 4
-    if ours is None:
-        not_run.append(f"`{recipe.name}`")
-    else:
-        cells = [
-            f"{ours['value']:{form}} ± {ours['standard_error']:{form}}",
-            number(ours["value"] - paper, f"+{form}"),
-            f"{ours['epochs']:,}",
-            f"{ours['seconds'] / 3600:.1f}",
-        ]
-        beside = ours.get("beside", {}).get("parzen_log_likelihood_of_training_images")
-        if beside is not None:
-            beside_rows.append((ours["value"], beside))
-    published_rows.append([f"`{recipe.name}`", recipe.unit, f"{paper:{form}}", *cells])
-book.table(
-    published_rows,
-    ["recipe", "unit", "published", "this library", "difference", "epochs", "hours"],
+book.recipes(
+    aae_mnist.RECIPES,
     "Parzen log-likelihood of test images under 10,000 samples (higher is better); percent of test "
     "images named wrongly with 100 labels (lower is better); percent of test images in a cluster "
     "of their label, 16 clusters (higher is better). ± one standard error over test images. "
     "Published: tables 1 to 3 of [arXiv:1511.05644](https://arxiv.org/abs/1511.05644).",
     name="published",
 )
-book.say(
-    (
-        f"By the same measure 10,000 training images score {beside_rows[0][1]:.1f} nats, "
-        + ("less" if beside_rows[0][0] > beside_rows[0][1] else "more")
-        + " than our samples. "
-        if beside_rows
-        else ""
-    )
-    + (f"Not run in this copy of the book: {listed(not_run)}. " if not_run else "")
-    + "The optimiser is not the paper's (Adam for SGD with momentum), and its errors are over "
-    "several runs, ours over the test images of one. Numbers of the default profile, on small "
-    "digits with small networks, compare with none of these."
-)
+
+# %% [markdown]
+# The optimiser is not the paper's (Adam for SGD with momentum), and its errors are over several
+# runs, ours over the test images of one. Numbers of the default profile, on small digits with small
+# networks, compare with none of these.
 
 # %% [markdown]
 # ## Exercises

@@ -1872,43 +1872,18 @@ book.say(
 # units, byte pairs.
 
 # %% tags=["hide"]
-recorded_rows, not_run, notes_ = [], [], []
-for entry in recipe.RECIPES:
-    ours, paper = book.recorded(entry.name), entry.published["value"]
-    cells = [""] * 4
-    if ours is None:
-        not_run.append(f"`{entry.name}`")
-    else:
-        cells = [
-            f"{ours['value']:.2f} ± {ours['standard_error']:.2f}",
-            "" if paper is None else number(ours["value"] - paper, "+.2f"),
-            f"{ours['epochs']:,}",
-            f"{ours['seconds'] / 3600:.1f}",
-        ]
-        if "sacrebleu_cased_detokenised" in ours.get("beside", {}):
-            notes_.append(
-                "The same translations, joined again and scored by sacreBLEU against the "
-                f"references as written, have {ours['beside']['sacrebleu_cased_detokenised']:.2f}, "
-                f"and {ours['beside']['sacrebleu_lower_detokenised']:.2f} if these are in lower "
-                "case. The score of a paper without its tokens and its case says little."
-            )
-    metric = "right (%)" if "exact" in entry.metric else "BLEU"
-    recorded_rows.append(
-        [f"`{entry.name}`", metric, "—" if paper is None else f"{paper:.2f}", *cells]
-    )
-book.table(
-    recorded_rows,
-    ["recipe", "metric", "published", "this library", "difference", "epochs", "hours"],
-    "Numbers without a mistake; BLEU of tokens in lower case on test2016, ± over sentences drawn "
-    "anew. Published: table 2 of [arXiv:2105.14462](https://arxiv.org/abs/2105.14462).",
+book.recipes(
+    recipe.RECIPES,
+    "Percent of numbers without a mistake; BLEU of tokens in lower case on test2016, ± over "
+    "sentences drawn anew. Published: table 2 of "
+    "[arXiv:2105.14462](https://arxiv.org/abs/2105.14462).",
     name="published",
 )
-if notes_ or not_run:
-    book.say(
-        " ".join(
-            notes_ + ([f"Not run in this copy of the book: {listed(not_run)}."] * bool(not_run))
-        )
-    )
+
+# %% [markdown]
+# A score of a translation says little without its tokens and its case. The details of each row,
+# under [results](../scoreboard.md), hold what the same translations score by sacreBLEU, joined
+# again and compared with the references as written.
 
 # %% [markdown]
 # ## Exercises

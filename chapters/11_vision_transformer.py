@@ -1521,40 +1521,12 @@ book.say(
 # the two.
 
 # %% tags=["hide"]
-recorded_rows, not_run, results = [], [], {}
-for recipe in vit_mnist.RECIPES:
-    ours = book.recorded(recipe.name)
-    if ours is None:
-        not_run.append(f"`{recipe.name}`")
-        recorded_rows.append([f"`{recipe.name}`", "", "", "", ""])
-        continue
-    results[recipe.name] = ours
-    recorded_rows.append(
-        [
-            f"`{recipe.name}`",
-            f"{ours['value']:.2f} ± {ours['standard_error']:.2f}",
-            f"{ours['parameters']:,}",
-            f"{ours['epochs']:,}",
-            f"{ours['seconds'] / 3600:.1f}",
-        ]
-    )
-book.table(
-    recorded_rows,
-    ["recipe", "test accuracy (%)", "weights", "epochs", "hours"],
-    "Percent of the 10,000 test images of MNIST named correctly, ± standard error over them.",
+book.recipes(
+    vit_mnist.RECIPES,
+    "Percent of the 10,000 test images of MNIST named correctly, ± standard error over them. Both "
+    "networks are tested on the same images, so their difference is known better than either.",
     name="recorded",
 )
-if not_run:
-    book.say(f"Not run in this copy of the book: {listed(not_run)}.")
-if len(results) == 2:
-    ours, theirs = results["vit_mnist"], results["cnn_mnist"]
-    gap = theirs["value"] - ours["value"]
-    gap_error = float(np.hypot(ours["standard_error"], theirs["standard_error"]))
-    book.say(
-        f"The convolutional network is {number(gap, '+.2f')} ± {gap_error:.2f} points from the "
-        "Vision Transformer (the error as if the test images were not the same for both, which is "
-        "too large)."
-    )
 
 # %% [markdown]
 # ## Exercises

@@ -7,7 +7,7 @@ import re
 import sys
 import textwrap
 
-from genkeras.book import place, quoting
+from genkeras.book import mkdocs_hooks, place, quoting
 
 # A number, a formula, a dash or nothing: such columns are set to the right.
 _NUMBER = re.compile(r"\*{0,2}[-−+$\d].*|—|$")
@@ -112,6 +112,33 @@ def table(rows, columns, caption, name=None):
     place.emit("table", content, text, f"{markdown}\n\n{caption}")
 
 
+def recipes(entries, caption, name=None, beside=None):
+    """A numbered table of recipes beside what was published, as far as they have been run.
+
+    A page holds only the published figures: the site adds those of `site/results/` when it is
+    built, so that a new result does not make a chapter run again.
+
+    Args:
+        entries: recipes, of `genkeras.recipes`.
+        caption, name: as of `table`.
+        beside: dictionary from headings of further columns to names of what the results have
+            under "beside".
+
+    Raises:
+        ValueError: if there are no recipes.
+    """
+    if not entries:
+        raise ValueError("Expected at least one recipe. Received: none")
+    rows = [{"recipe": e.name, "unit": e.unit, "published": e.published["value"]} for e in entries]
+    asked = {"rows": rows, "beside": beside or {}}
+    heads, *cells = mkdocs_hooks.recipe_rows(asked, place.root() / "site" / "results")
+    numeric = [index >= 2 for index in range(len(heads))]
+    markdown = _markdown_table(cells, heads, numeric)
+    content = {"asked": asked, "caption": caption, "name": _checked_name(name)}
+    text = f"{_text_table(cells, heads, numeric)}\n{_wrapped(caption)}\n"
+    place.emit("recipes", content, text, f"{markdown}\n\n{caption}")
+
+
 def figure(fig, name, caption, alt):
     """A numbered figure; prose refers to it as `@fig:name`.
 
@@ -178,26 +205,16 @@ def result(recipe):
     Raises:
         ValueError: if the recipe has no results file.
     """
-    found = recorded(recipe)
-    if found is None:
-        raise ValueError(
-            f"Expected the results of recipe {recipe!r} in {_results_file(recipe)}; "
-            f"`genkeras recipe {recipe}` makes it. Received: no such file"
-        )
-    return found
-
-
-def recorded(recipe):
-    """As `result`, or None where the recipe has not been run."""
-    relative = _results_file(recipe)
-    # Said of a missing file too: when it appears, the chapter must run again.
+    relative = f"site/results/{recipe}.json"
+    # When the file changes, the chapter must run again.
     place.emit("reads", {"file": relative}, None, "")
     path = place.root() / relative
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
-
-
-def _results_file(recipe):
-    return f"site/results/{recipe}.json"
+    if not path.is_file():
+        raise ValueError(
+            f"Expected the results of recipe {recipe!r} in {relative}; "
+            f"`genkeras recipe {recipe}` makes it. Received: no such file"
+        )
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def _clean(markdown):

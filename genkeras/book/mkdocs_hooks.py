@@ -11,6 +11,7 @@ from pathlib import Path
 CHAPTERS = "<!-- chapters -->"
 SCOREBOARD = "<!-- scoreboard -->"
 BENCHMARK = re.compile(r"<!-- benchmark (\w+) (\w+) -->")
+RECIPES = re.compile(r"<!-- recipes (\{.*\}) -->")
 
 _BENCHMARK_HEADS = {
     "scan_ms": "scan (ms)",
@@ -58,6 +59,8 @@ def on_page_markdown(markdown, page, config, files):
         markdown = markdown.replace(CHAPTERS, chapter_list(config["docs_dir"]))
     if SCOREBOARD in markdown:
         markdown = markdown.replace(SCOREBOARD, scoreboard(Path(config["docs_dir"]) / "results"))
+    results = Path(config["docs_dir"]) / "results"
+    markdown = RECIPES.sub(lambda match: recipe_table(match[1], results), markdown)
     folder = Path(config["docs_dir"]) / "benchmarks"
     return BENCHMARK.sub(lambda match: benchmark(folder / f"{match[1]}.json", match[2]), markdown)
 
@@ -124,6 +127,54 @@ def scoreboard(folder):
     return f"{wide}\n\n## How each was made\n\n{details}"
 
 
+def recipes_marker(asked):
+    """Where a chapter's page asks for a table of recipes: a comment that `recipe_table` reads."""
+    return f"<!-- recipes {json.dumps(asked)} -->"
+
+
+def recipe_table(asked, folder):
+    """Recipes beside the published figures, as Markdown.
+
+    Args:
+        asked: the JSON in a page's marker.
+        folder: directory of `NAME.json` files.
+    """
+    asked = json.loads(asked)
+    heads, *rows = recipe_rows(asked, folder)
+    for row, entry in zip(rows, asked["rows"], strict=True):
+        if (Path(folder) / f"{entry['recipe']}.json").is_file():
+            row[0] = f"[{row[0]}](../scoreboard.md#{_anchor(entry['recipe'])})"
+    return _table(heads, rows, right=range(2, len(heads)))
+
+
+def recipe_rows(asked, folder):
+    """Heads and rows of a table of recipes; one that has not been run says so.
+
+    Args:
+        asked: `{"rows": [{"recipe", "unit", "published"}], "beside": {heading: name}}`.
+        folder: directory of `NAME.json` files.
+    """
+    heads = ["recipe", "unit", "published", "this library", "difference", "epochs", "hours"]
+    rows = [[*heads, *asked["beside"]]]
+    for entry in asked["rows"]:
+        path, published = Path(folder) / f"{entry['recipe']}.json", entry["published"]
+        row = [
+            f"`{entry['recipe']}`",
+            entry["unit"],
+            "—" if published is None else _number(float(published)),
+        ]
+        if path.is_file():
+            result = read_result(path)
+            row += [_with_error(result), "—" if published is None else difference(result)[0]]
+            row += [f"{result['epochs']:,}", f"{result['seconds'] / 3600:.1f}"]
+            found = result.get("beside", {})
+            row += [_number(found[name]) for name in asked["beside"].values()]
+        else:
+            row += ["not run here", *[""] * (len(rows[0]) - len(row) - 1)]
+        rows.append(row)
+    return rows
+
+
 def benchmark(path, name):
     """One table of a benchmark's JSON, as Markdown.
 
@@ -184,17 +235,20 @@ def difference(result):
 def _row(result):
     published = result.get("published") or {}
     text, kind = difference(result)
-    error = result.get("standard_error")
-    here = _number(result["value"]) + (f" ± {error:.2f}" if error is not None else "")
     return (
         f"[{_safe(result['recipe'])}](#{_anchor(result['recipe'])})",
         _safe(result["dataset"]),
         f"{_safe(result['metric'])} ({_safe(result['unit'])})",
-        here,
+        _with_error(result),
         "—" if published.get("value") is None else _number(published["value"]),
         f'<span class="gk-{kind}">{text}</span>',
         _safe(result["budget"]),
     )
+
+
+def _with_error(result):
+    error = result.get("standard_error")
+    return _number(result["value"]) + (f" ± {error:.2f}" if error is not None else "")
 
 
 def _details(result):

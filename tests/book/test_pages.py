@@ -1,5 +1,7 @@
 """What may get onto a page, the form of scripts, and the functions that chapters call."""
 
+import json
+import types
 from pathlib import Path
 
 import nbformat
@@ -7,7 +9,7 @@ import numpy as np
 import pytest
 
 from genkeras import book
-from genkeras.book import chapter, pages, place, prose, scripts
+from genkeras.book import chapter, mkdocs_hooks, pages, place, prose, scripts
 from genkeras.book.place import ChapterError
 
 HEADER = "# %% [markdown]\n# # 1. A toy\n#\n# What it is about.\n"
@@ -89,6 +91,32 @@ def test_figures_and_tables_are_numbered_in_their_order(project):
     text = _page(project, figure("b"), figure("a"), text="@fig:a comes after @fig:b.").text
     assert "[Figure 1.2](#fig-a) comes after [Figure 1.1](#fig-b)." in text
     assert 'alt="&lt;a&gt;"' in text
+
+
+def test_a_table_of_recipes_is_left_for_the_site_to_fill(project):
+    asked = {"rows": [{"recipe": "a", "unit": "nats", "published": 1.5}], "beside": {}}
+    item = _item("recipes", asked=asked, caption="Ours.", name="published")
+    text = _page(project, item, text="See @table:published.").text
+    assert "See [Table 1.1](#table-published)." in text
+    assert "**Table 1.1.** Ours." in text
+    (marker,) = mkdocs_hooks.RECIPES.findall(text)
+    assert json.loads(marker) == asked
+
+
+def test_a_script_prints_recipes_beside_what_was_published(project, capsys):
+    names = ("toy", "other")
+    entries = [
+        types.SimpleNamespace(name=name, unit="nats", published={"value": 4.0}) for name in names
+    ]
+    result = {"recipe": "toy", "dataset": "d", "metric": "nll", "value": 5, "unit": "nats"}
+    result |= {"budget": "b", "published": {"value": 4.0}, "epochs": 1200, "seconds": 7200}
+    (project / "site" / "results" / "toy.json").write_text(json.dumps(result))
+    book.recipes(entries, "Ours.", name="published")
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines[2] == ["`toy`", "nats", "4.00", "5", "1.00", "worse", "1,200", "2.0"]
+    assert lines[3] == ["`other`", "nats", "4.00", "not", "run", "here"]
+    with pytest.raises(ValueError, match="Expected at least one recipe"):
+        book.recipes([], "None.")
 
 
 def test_a_fence_is_longer_than_what_it_holds(project):

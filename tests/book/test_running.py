@@ -75,20 +75,6 @@ def test_only_what_changed_is_executed_again(project, runs):
     assert "printed 6" in (project / "build" / "pages" / "01_toy.md").read_text()
 
 
-def test_a_result_recorded_after_a_chapter_ran_makes_it_run_again(project, runs):
-    script = project / "chapters" / "01_toy.py"
-    _edit(script, 'book.result("toy")["value"]', 'book.recorded("toy") or "not yet"')
-    result = project / "site" / "results" / "toy.json"
-    result.unlink()
-    assert "printed not yet" in building.chapter(project, "1").read_text()
-    building.chapter(project, "1")
-    assert runs() == 1
-
-    result.write_text(json.dumps({"value": 5}))
-    assert "printed {'value': 5}" in building.chapter(project, "1").read_text()
-    assert runs() == 2
-
-
 def test_a_file_edited_while_the_chapter_runs_is_not_trusted(project, runs):
     helper = project / "toy_helper.py"
     script = project / "chapters" / "01_toy.py"

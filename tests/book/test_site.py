@@ -194,6 +194,42 @@ def test_a_results_file_must_be_named_for_its_recipe_and_be_complete(hooks, tmp_
         hooks.scoreboard(tmp_path)
 
 
+def test_a_page_shows_the_results_that_exist_when_the_site_is_built(hooks, tmp_path):
+    asked = {
+        "rows": [
+            {"recipe": "one_run", "unit": "modes", "published": 17.3},
+            {"recipe": "not_run", "unit": "nats", "published": None},
+        ],
+        "beside": {"good samples": "high_quality"},
+    }
+    page = f"Before.\n\n{hooks.recipes_marker(asked)}\n\nAfter."
+    config = {"docs_dir": str(tmp_path)}
+
+    def rows():
+        text = hooks.on_page_markdown(page, None, config, None)
+        assert text.startswith("Before.\n\n| recipe | unit |") and text.endswith("|\n\nAfter.")
+        return [line.strip("| ").split(" | ") for line in text.splitlines() if "_run" in line]
+
+    assert rows()[0][:4] == ["`one_run`", "modes", "17.30", "not run here"]
+    (tmp_path / "results").mkdir()
+    _write(
+        tmp_path / "results",
+        _result("one_run", 16.0, 17.3, metric="modes", beside={"high_quality": 0.891}),
+    )
+    ours, missing = rows()
+    assert ours == [
+        "[`one_run`](../scoreboard.md#one-run)",
+        "modes",
+        "17.30",
+        "16.00 ± 0.05",
+        "1.30 worse",
+        "50",
+        "1.5",
+        "0.89",
+    ]
+    assert missing[:4] == ["`not_run`", "nats", "—", "not run here"]
+
+
 def test_chapters_that_exist_enter_the_navigation_and_the_list(hooks, tmp_path):
     (tmp_path / "chapters").mkdir()
     page = "---\ntitle: 2. NADE\ndescription: 'It''s about: pixels.'\n---\n\n# 2. NADE\n"
