@@ -90,6 +90,33 @@ class Uniform:
 
 
 @keras.saving.register_keras_serializable(package="genkeras")
+class UniformTokens:
+    """Prior of a grid of tokens, independent and all equally likely.
+
+    Args:
+        grid_shape: (rows, columns).
+        num_tokens: number of tokens.
+    """
+
+    def __init__(self, grid_shape, num_tokens):
+        self.grid_shape = tuple(checks.positive_int("grid_shape", side) for side in grid_shape)
+        self.num_tokens = checks.positive_int("num_tokens", num_tokens, minimum=2)
+
+    def distribution(self):
+        """TFP distribution of one-hot tokens, of event shape `(*grid_shape, num_tokens)`."""
+        logits = tf.zeros((*self.grid_shape, self.num_tokens))
+        one_hot = tfd.OneHotCategorical(logits, dtype=tf.float32)
+        return tfd.Independent(one_hot, len(self.grid_shape))
+
+    def get_config(self):
+        return {"grid_shape": self.grid_shape, "num_tokens": self.num_tokens}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)
+
+
+@keras.saving.register_keras_serializable(package="genkeras")
 class GaussianMixture(keras.layers.Layer):
     """Prior sum_c w_c N(mu_c, diag(sigma_c^2)), trained with the model.
 

@@ -15,6 +15,17 @@ from genkeras.datasets._multi30k import multi30k
 from genkeras.datasets._pairs import PairedText, Pairs, Vocabulary
 from genkeras.datasets._photographs import colour_photograph_patches, photograph_patches
 from genkeras.datasets._pixels import bernoulli_binarize, binarize, dequantize
+from genkeras.datasets._scenes import (
+    SCENE_HELD_OUT,
+    CaptionedScenes,
+    Scene,
+    SceneObject,
+    SceneSplit,
+    caption_tokens,
+    draw_scene,
+    scene_caption,
+    scenes,
+)
 from genkeras.datasets._stacked import stacked_digits
 from genkeras.datasets._status import DatasetStatus, status
 from genkeras.datasets._store import MissingFileError
@@ -27,11 +38,16 @@ __all__ = [
     "GRID_STD",
     "BytePairs",
     "RING_STD",
+    "SCENE_HELD_OUT",
+    "CaptionedScenes",
     "Dataset",
     "DatasetStatus",
     "MissingFileError",
     "PairedText",
     "Pairs",
+    "Scene",
+    "SceneObject",
+    "SceneSplit",
     "Split",
     "Vocabulary",
     "bernoulli_binarize",
@@ -39,10 +55,12 @@ __all__ = [
     "binarized_digits",
     "binarized_mnist",
     "breast_cancer",
+    "caption_tokens",
     "colour_photograph_patches",
     "dequantize",
     "diabetes",
     "digits",
+    "draw_scene",
     "english",
     "grid",
     "grid_centres",
@@ -56,6 +74,8 @@ __all__ = [
     "photograph_patches",
     "ring",
     "ring_centres",
+    "scene_caption",
+    "scenes",
     "sino_korean",
     "stacked_digits",
     "status",

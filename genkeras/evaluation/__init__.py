@@ -14,12 +14,15 @@ from genkeras.evaluation.features import frechet_distance, nearest_neighbours, p
 from genkeras.evaluation.latent import active_units, importance_nll
 from genkeras.evaluation.modes import ModeCoverage, class_coverage, class_entropy, mode_coverage
 from genkeras.evaluation.parzen import ParzenWindow, choose_sigma, parzen_log_likelihood
+from genkeras.evaluation.scenes import UNCLEAR, SceneAccuracy, read_scenes, scene_accuracy
 from genkeras.evaluation.spikes import SpikeDensity, repeated_rows
 
 __all__ = [
+    "UNCLEAR",
     "ImageClassifier",
     "ModeCoverage",
     "ParzenWindow",
+    "SceneAccuracy",
     "SpikeDensity",
     "active_units",
     "bits_per_dim",
@@ -37,8 +40,10 @@ __all__ = [
     "nearest_neighbours",
     "parzen_log_likelihood",
     "precision_recall",
+    "read_scenes",
     "repeated_rows",
     "sacre_bleu",
+    "scene_accuracy",
     "share_error",
     "tokenised_bleu",
 ]

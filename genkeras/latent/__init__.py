@@ -6,6 +6,7 @@ from genkeras.latent.categorical_adversarial_autoencoder import (
     CategoricalAdversarialAutoencoder,
     SemiSupervisedAdversarialAutoencoder,
 )
+from genkeras.latent.discrete_vae import DiscreteVAE, token_decoder, token_encoder
 from genkeras.latent.hierarchical_vae import HierarchicalVAE
 from genkeras.latent.labelled_adversarial_autoencoder import LabelledAdversarialAutoencoder
 from genkeras.latent.networks import (
@@ -22,6 +23,7 @@ __all__ = [
     "AdversarialAutoencoder",
     "Autoencoder",
     "CategoricalAdversarialAutoencoder",
+    "DiscreteVAE",
     "GaussianHead",
     "GaussianNoise",
     "HierarchicalVAE",
@@ -33,4 +35,6 @@ __all__ = [
     "convolutional_encoder",
     "dense_decoder",
     "dense_encoder",
+    "token_decoder",
+    "token_encoder",
 ]

@@ -110,7 +110,7 @@ class AdversarialAutoencoder(ImplicitModel):
         if posterior is None:
             posterior = PointHead(self.latent_dim, seed=head_seed, dtype=self.dtype_policy)
         self.posterior = _restored_head(posterior, self.latent_dim)
-        check_decoder(self, self.decoder, self._decoder_inputs)
+        check_decoder(self, self.decoder, (self._decoder_inputs,))
 
     @property
     def event_shape(self):

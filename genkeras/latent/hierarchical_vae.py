@@ -129,7 +129,7 @@ class HierarchicalVAE(LatentVariableModel):
         super().__init__(prior, num_labels=None, seed=seed, **kwargs)
         self.encoders, self.decoders, self.latent_dims = encoders, decoders, latent_dims
         self.likelihood = restored_likelihood(likelihood)
-        check_decoder(self, decoders[0], latent_dims[0], "decoders[0]")
+        check_decoder(self, decoders[0], latent_dims[:1], "decoders[0]")
         for name, network, size in (
             ("encoders[1]", encoders[1], latent_dims[0]),
             ("decoders[1]", decoders[1], latent_dims[1]),

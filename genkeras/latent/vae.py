@@ -98,7 +98,7 @@ class VAE(LatentVariableModel):
         self.decoder = networks.restored("decoder", decoder)
         self.likelihood = restored_likelihood(likelihood)
         self.free_bits = checks.real("free_bits", free_bits)
-        check_decoder(self, self.decoder, latent_dim + (self.num_labels or 0))
+        check_decoder(self, self.decoder, (latent_dim + (self.num_labels or 0),))
         if self.free_bits and not isinstance(self.prior, StandardNormal):
             raise ValueError(
                 "Expected a StandardNormal prior for free_bits, which need the KL of every latent. "
@@ -227,12 +227,15 @@ def restored_likelihood(likelihood):
     return likelihood or Bernoulli()
 
 
-def check_decoder(model, decoder, inputs, name="a decoder"):
-    """Refuses a decoder that does not go from `inputs` values to what the likelihood needs."""
+def check_decoder(model, decoder, input_shape, name="a decoder"):
+    """Refuses a decoder that does not go from `input_shape` to what the likelihood needs."""
     outputs = math.prod(model.event_shape) * model.likelihood.num_parameters
-    if decoder.input_shape[1:] != (inputs,) or math.prod(decoder.output_shape[1:]) != outputs:
+    if (
+        decoder.input_shape[1:] != tuple(input_shape)
+        or math.prod(decoder.output_shape[1:]) != outputs
+    ):
         raise ValueError(
-            f"Expected {name} from {inputs} values (latents and labels) to {outputs} outputs "
+            f"Expected {name} from {input_shape} values (latents and labels) to {outputs} outputs "
             f"({model.likelihood.num_parameters} for each variable). Received: a decoder from "
             f"{decoder.input_shape[1:]} to {decoder.output_shape[1:]}"
         )

@@ -115,6 +115,21 @@ class _Block(keras.layers.Layer):
             return x + drop(sublayer(norm(x)), training=training)
         return norm(x + drop(sublayer(x), training=training))
 
+    def _look_back(self, cache, place):
+        """Self-attention of one position on those before, and a list of what the cache then is.
+
+        The list is filled when the function, of x `(batch, 1, model_dim)`, is called.
+        """
+        filled = []
+
+        def look(y):
+            new = self.self_attention.keys_and_values(y)
+            filled.extend(_put(old, entry, place) for old, entry in zip(cache, new, strict=True))
+            written = tf.range(tf.shape(cache[0])[2]) <= place
+            return self.self_attention.attend(y, *filled, written)
+
+        return look, filled
+
     def get_config(self):
         return {
             **super().get_config(),
@@ -152,6 +167,27 @@ class EncoderBlock(_Block):
 
         x = self._around("self_attention", x, look, training)
         return self._around("feed_forward", x, self.feed_forward, training)
+
+    def keys_and_values(self, x):
+        """Those of self-attention when the block reads x: what `step` keeps of each position."""
+        return self.self_attention.keys_and_values(
+            self.self_attention_norm(x) if self.pre_norm else x
+        )
+
+    def step(self, x, cache, place):
+        """One position of `call` with a causal mask, from the keys and values of those before.
+
+        Args:
+            x: `(batch, 1, model_dim)`.
+            cache: a pair of `(batch, heads, max_length, head_dim)`, filled before `place`.
+            place: scalar int, the position of x.
+
+        Returns:
+            `(batch, 1, model_dim)`, and the cache with this position in it.
+        """
+        look_back, filled = self._look_back(cache, place)
+        x = self._around("self_attention", x, look_back, False)
+        return self._around("feed_forward", x, self.feed_forward, False), tuple(filled)
 
     def attention_weights(self, x, mask=None):
         """How much each position looks at each: `(batch, heads, length, length)`."""
@@ -194,14 +230,7 @@ class DecoderBlock(_Block):
         Returns:
             `(batch, 1, model_dim)`, and the cache with this position in it.
         """
-        filled = []
-
-        def look_back(y):
-            new = self.self_attention.keys_and_values(y)
-            filled.extend(_put(old, entry, place) for old, entry in zip(cache, new, strict=True))
-            written = tf.range(tf.shape(cache[0])[2]) <= place
-            return self.self_attention.attend(y, *filled, written)
-
+        look_back, filled = self._look_back(cache, place)
         x = self._chain(
             x, look_back, lambda y: self.memory_attention.attend(y, *memory, memory_mask), False
         )

@@ -111,6 +111,10 @@ class ExplicitModel(CheckedModel):
         Raises:
             ValueError: a mask that the order cannot honour exactly, or bad values.
         """
+        return self._sampled(num_samples, conditioned_on, mask, condition, seed)
+
+    def _sampled(self, num_samples, conditioned_on, mask, condition, seed, *options):
+        """`sample`, with further options for `_sample_block`."""
         num_samples = checks.positive_int("num_samples", num_samples)
         given, kept = self._checked_evidence(num_samples, conditioned_on, mask)
         condition = self._sample_condition(condition, num_samples)
@@ -123,7 +127,8 @@ class ExplicitModel(CheckedModel):
             rows = np.minimum(np.arange(start, start + size), num_samples - 1)
             block_seed = tf.random.experimental.stateless_fold_in(seed, start)
             labels = None if condition is None else tf.constant(condition[rows])
-            block = self._sample_block(block_seed, tf.constant(given[rows]), kept, labels)
+            given_rows = tf.constant(given[rows])
+            block = self._sample_block(block_seed, given_rows, kept, labels, *options)
             samples.append(block[:wanted])
         return tf.concat(samples, axis=0)
 
