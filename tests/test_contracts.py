@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 
 from genkeras import (
+    DALLE,
     FVSBN,
     NADE,
     DiagonalBiLSTM,
@@ -97,12 +98,20 @@ MODELS = {
         ),
         levels(3, 2),
     ),
+    "dall-e with captions": (
+        # XLA would drop other captions by the same seed.
+        lambda **k: DALLE((2, 2), 3, 4, 6, 8, 2, 2, 8, caption_dropout=0.0, seed=0, **k),
+        levels(2, 2, num_classes=3),
+    ),
 }
 # Models whose layers compute in half precision where the policy says so.
-CONVOLUTIONAL = [name for name in MODELS if "pixel" in name or "lstm" in name]
+HALVED = [name for name in MODELS if any(kind in name for kind in ("pixel", "lstm", "dall-e"))]
 LABELS = np.arange(ROWS) % 3
+CAPTIONS = np.random.default_rng(6).integers(0, 6, (ROWS, 4))
 every_model = pytest.mark.parametrize("name", MODELS)
-some_models = pytest.mark.parametrize("name", ["tabular of order 2", "fvsbn", "nade with labels"])
+some_models = pytest.mark.parametrize(
+    "name", ["tabular of order 2", "fvsbn", "nade with labels", "dall-e with captions"]
+)
 
 
 def made(name, *, optimizer=None, **options):
@@ -123,18 +132,20 @@ def sgd():
     return keras.optimizers.SGD(0.5)
 
 
-def condition_of(model, rows=slice(None)):
-    return None if model.num_labels is None else LABELS[rows]
+def condition_of(name, rows=slice(None)):
+    if "captions" in name:
+        return CAPTIONS[rows]
+    return LABELS[rows] if "labels" in name else None
 
 
 def data_of(name, rows=slice(None)):
     """What `fit` takes."""
-    make, x = MODELS[name]
-    return x[rows] if "labels" not in name else {"x": x[rows], "condition": LABELS[rows]}
+    x, condition = MODELS[name][1][rows], condition_of(name, rows)
+    return x if condition is None else {"x": x, "condition": condition}
 
 
 def nll_of(model, name, rows=slice(None)):
-    return -model.log_prob(MODELS[name][1][rows], condition_of(model, rows)).numpy()
+    return -model.log_prob(MODELS[name][1][rows], condition_of(name, rows)).numpy()
 
 
 def state_of(model):
@@ -191,9 +202,10 @@ found = {}
 for name in sys.argv[2:]:
     data = np.load(f"{sys.argv[1]}/{name}.npz")
     model = genkeras.load_model(f"{sys.argv[1]}/{name}.keras")
-    condition = data["condition"] if model.num_labels is not None else None
+    condition = data.get("condition")
     found[f"{name}/log_prob"] = model.log_prob(data["x"], condition)
-    found[f"{name}/samples"] = model.sample(3, condition=None if condition is None else 1, seed=4)
+    one = None if condition is None else condition[1]
+    found[f"{name}/samples"] = model.sample(3, condition=one, seed=4)
     for k, variable in enumerate(model.optimizer.variables):
         found[f"{name}/optimizer{k}"] = variable
 np.savez(f"{sys.argv[1]}/found.npz", **found)
@@ -209,7 +221,10 @@ def in_another_process(tmp_path_factory):
         models[name] = made(name, optimizer=keras.optimizers.Adam(0.01))
         models[name].fit(data_of(name), batch_size=ROWS, verbose=0)
         models[name].save(folder / f"{name}.keras")
-        np.savez(folder / f"{name}.npz", x=x, condition=LABELS)
+        condition = condition_of(name)
+        np.savez(
+            folder / f"{name}.npz", x=x, **({} if condition is None else {"condition": condition})
+        )
     subprocess.run([sys.executable, "-c", READER, folder, *MODELS], check=True)
     return models, np.load(folder / "found.npz")
 
@@ -219,9 +234,10 @@ def test_a_saved_model_is_the_same_in_another_process(in_another_process, name):
     models, found = in_another_process
     model = models[name]
     np.testing.assert_allclose(found[f"{name}/log_prob"], -nll_of(model, name), rtol=1e-6)
-    label = None if model.num_labels is None else 1
+    condition = condition_of(name)
+    one = None if condition is None else condition[1]
     np.testing.assert_allclose(
-        found[f"{name}/samples"], model.sample(3, condition=label, seed=4), rtol=1e-5
+        found[f"{name}/samples"], model.sample(3, condition=one, seed=4), rtol=1e-5
     )
     kept = [found[f"{name}/optimizer{k}"] for k in range(len(model.optimizer.variables))]
     assert_all_close(kept, model.optimizer.variables)
@@ -252,9 +268,9 @@ def test_a_step_compiled_by_xla_is_the_same_step_on_the_same_known_variables(nam
 def test_half_precision_policies_keep_the_density_in_float32(plain_step, name, policy):
     nll, _, weights = plain_step(name)
     model = made(name, optimizer=sgd(), dtype=policy)
-    if name in CONVOLUTIONAL:
+    if name in HALVED:
         # Ten layers or so, each rounded to 8 bits.
-        assert model.log_prob(MODELS[name][1], condition_of(model)).dtype == tf.float32
+        assert model.log_prob(MODELS[name][1], condition_of(name)).dtype == tf.float32
         np.testing.assert_allclose(nll_of(model, name), nll, rtol=10 * 2**-8)
         # Steps whose float16 gradients overflow are left out while the scale of the loss is found.
         model.fit(data_of(name), batch_size=ROWS, epochs=8, verbose=0)
@@ -307,7 +323,9 @@ def test_weights_multiply_each_rows_nll(name):
     assert found == pytest.approx(expected, rel=1e-5)
 
 
-@pytest.mark.parametrize("name", ["tabular of order 1", "fvsbn", "nade with labels"])
+@pytest.mark.parametrize(
+    "name", ["tabular of order 1", "fvsbn", "nade with labels", "dall-e with captions"]
+)
 @pytest.mark.parametrize("kind", ["array", "dataset"])
 def test_whole_weights_train_like_repeated_rows(name, kind):
     weights = np.array([0, 1, 2, 3] * (ROWS // 4))

@@ -12,6 +12,7 @@ https://arxiv.org/abs/1611.01144; Maddison, Mnih & Teh 2016, https://arxiv.org/a
 """
 
 import functools
+import itertools
 import math
 
 import keras
@@ -166,7 +167,9 @@ class DiscreteVAE(LatentVariableModel):
         }
 
 
-def token_encoder(image_shape, num_tokens, filters=(64, 128), activation="relu", seed=None):
+def token_encoder(
+    image_shape, num_tokens, filters=(64, 128), activation="relu", seed=None, dtype=None
+):
     """Convolutions from an image to the logits of a grid of tokens.
 
     Args:
@@ -175,23 +178,29 @@ def token_encoder(image_shape, num_tokens, filters=(64, 128), activation="relu",
         filters: channels of each 3 x 3 convolution with stride 2; one without stride follows.
         activation: name of a Keras activation.
         seed: int or None, of the weights.
+        dtype: dtype policy of the layers.
 
     Returns:
         A Keras model from `(batch, *image_shape)` to `(batch, rows, columns, num_tokens)`.
     """
     _check_grid(image_shape, filters)
-    activation = checks.activation_name("activation", activation)
-    strides = [2] * len(filters) + [1]
-    layers = [keras.Input(image_shape)]
-    for k, (number, stride) in enumerate(zip((*filters, filters[-1]), strides, strict=True)):
-        layers.append(_convolution(keras.layers.Conv2D, number, 3, stride, activation, seed, k))
     num_tokens = checks.positive_int("num_tokens", num_tokens, minimum=2)
-    layers.append(_convolution(keras.layers.Conv2D, num_tokens, 1, 1, None, seed, len(layers)))
+    convolution = _convolutions(activation, seed, 0, dtype)
+    layers = [keras.Input(image_shape)]
+    layers += [convolution(keras.layers.Conv2D, number, 3, strides=2) for number in filters]
+    layers.append(convolution(keras.layers.Conv2D, filters[-1], 3))
+    layers.append(convolution(keras.layers.Conv2D, num_tokens, 1, linear=True))
     return keras.Sequential(layers, name="encoder")
 
 
 def token_decoder(
-    image_shape, num_tokens, num_parameters=1, filters=(128, 64), activation="relu", seed=None
+    image_shape,
+    num_tokens,
+    num_parameters=1,
+    filters=(128, 64),
+    activation="relu",
+    seed=None,
+    dtype=None,
 ):
     """From a grid of one-hot tokens to raw outputs for an image.
 
@@ -202,7 +211,7 @@ def token_decoder(
         num_tokens: number of tokens.
         num_parameters: outputs per value of the image, a likelihood's `num_parameters`.
         filters: channels of the maps before each doubling.
-        activation, seed: as in `token_encoder`.
+        activation, seed, dtype: as in `token_encoder`.
 
     Returns:
         A Keras model from `(batch, rows, columns, num_tokens)` to
@@ -210,31 +219,38 @@ def token_decoder(
     """
     rows, columns = _check_grid(image_shape, filters)
     num_tokens = checks.positive_int("num_tokens", num_tokens, minimum=2)
-    activation = checks.activation_name("activation", activation)
-    first, transposed = networks.DECODER, keras.layers.Conv2DTranspose
     outputs = image_shape[-1] * checks.positive_int("num_parameters", num_parameters)
+    convolution = _convolutions(activation, seed, networks.DECODER, dtype)
     layers = [
         keras.Input((rows, columns, num_tokens)),
-        _convolution(keras.layers.Conv2D, filters[0], 1, 1, None, seed, first),
-        _convolution(keras.layers.Conv2D, filters[0], 3, 1, activation, seed, first + 1),
+        convolution(keras.layers.Conv2D, filters[0], 1, linear=True),
+        convolution(keras.layers.Conv2D, filters[0], 3),
     ]
-    for k, number in enumerate(filters):
-        layers.append(_convolution(transposed, number, 4, 2, activation, seed, first + 2 + k))
-    last = first + 2 + len(filters)
-    layers.append(_convolution(keras.layers.Conv2D, outputs, 3, 1, None, seed, last))
-    layers.append(keras.layers.Reshape((*image_shape, num_parameters)))
+    layers += [
+        convolution(keras.layers.Conv2DTranspose, number, 4, strides=2) for number in filters
+    ]
+    layers.append(convolution(keras.layers.Conv2D, outputs, 3, linear=True))
+    layers.append(keras.layers.Reshape((*image_shape, num_parameters), dtype=dtype))
     return keras.Sequential(layers, name="decoder")
 
 
-def _convolution(kind, filters, size, strides, activation, seed, number):
-    return kind(
-        filters,
-        size,
-        strides,
-        padding="same",
-        activation=activation,
-        kernel_initializer=keras.initializers.GlorotUniform(checks.seed(seed, number)),
-    )
+def _convolutions(activation, seed, first, dtype):
+    """A function that makes one layer after the other, each with a seed of its own."""
+    activation = checks.activation_name("activation", activation)
+    numbers = itertools.count(first)
+
+    def make(kind, filters, size, strides=1, linear=False):
+        return kind(
+            filters,
+            size,
+            strides,
+            padding="same",
+            activation=None if linear else activation,
+            kernel_initializer=keras.initializers.GlorotUniform(checks.seed(seed, next(numbers))),
+            dtype=dtype,
+        )
+
+    return make
 
 
 def _check_grid(image_shape, filters):

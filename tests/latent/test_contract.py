@@ -14,7 +14,15 @@ import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from genkeras import IWAE, VAE, Autoencoder, GaussianMixture, HierarchicalVAE, LatentVariableModel
+from genkeras import (
+    IWAE,
+    VAE,
+    Autoencoder,
+    DiscreteVAE,
+    GaussianMixture,
+    HierarchicalVAE,
+    LatentVariableModel,
+)
 from genkeras.latent import (
     GaussianNoise,
     MaskingNoise,
@@ -22,6 +30,8 @@ from genkeras.latent import (
     convolutional_encoder,
     dense_decoder,
     dense_encoder,
+    token_decoder,
+    token_encoder,
 )
 from genkeras.likelihoods import Categorical, Normal
 from genkeras.training import fit_resumable
@@ -33,6 +43,7 @@ Z = 4.5
 ROWS = 12
 STEPS = 2  # that a compiled model has taken already: the middle of a warm-up
 LABELS = np.arange(ROWS) % 3
+GUMBEL = np.random.default_rng(7).gumbel(size=(2, 2, 4)).astype("float32")  # a grid of tokens
 NOISE = np.random.default_rng(5).normal(size=(4, 1, 3)).astype("float32")  # draws, rows, latents
 
 
@@ -56,6 +67,14 @@ def convolutional(num_inputs, dtype=None):
     return (
         convolutional_encoder((8, 8), (2, 3), 3, seed=0, dtype=dtype),
         convolutional_decoder(num_inputs, (8, 8), 1, (3, 2), 4, seed=1, dtype=dtype),
+    )
+
+
+def tokens(dtype=None):
+    shape, tanh = (8, 8, 3), {"activation": "tanh", "dtype": dtype}
+    return (
+        token_encoder(shape, 4, (2, 3), seed=0, **tanh),
+        token_decoder(shape, 4, 1, (3, 2), seed=1, **tanh),
     )
 
 
@@ -98,6 +117,10 @@ MODELS = {
     "iwae": (maker(IWAE, dense, 2, 4), levels(4)),
     "iwae with labels": (maker(IWAE, labelled, 2, 4, num_labels=3), levels(4)),
     "hierarchical vae": (maker(HierarchicalVAE, two_layers), levels(4)),
+    "discrete vae": (
+        maker(DiscreteVAE, tokens, annealing_steps=5, beta=0.7, warmup_steps=4),
+        levels(8, 8, 3),
+    ),
 }
 scaled = keras.optimizers.LossScaleOptimizer
 every_model = pytest.mark.parametrize("name", MODELS)
@@ -176,6 +199,14 @@ def fed(monkeypatch):
         assert 1 <= draws <= len(NOISE)
         return self.loc + self.scale * NOISE[:draws, :, : self.loc.shape[-1]]
 
+    def one_hot(self, sample_shape=(), seed=None, **_):
+        assert tf.get_static_value(sample_shape) == 1
+        best = tf.argmax(self.logits + GUMBEL, axis=-1)
+        return tf.one_hot(best, self.logits.shape[-1])[tf.newaxis]
+
+    def relaxed(self, sample_shape=(), seed=None, **_):
+        return tf.nn.softmax((self.logits + GUMBEL) / self.temperature)
+
     def additive(self, x, seed):
         return x + self.scale * NOISE[0, 0, 0] * tf.range(1.0, 5.0)
 
@@ -183,6 +214,8 @@ def fed(monkeypatch):
         return x * tf.constant([1.0, 0.0, 0.0, 1.0])
 
     monkeypatch.setattr(tfd.Normal, "sample", normal)
+    monkeypatch.setattr(tfd.OneHotCategorical, "sample", one_hot)
+    monkeypatch.setattr(tfd.RelaxedOneHotCategorical, "sample", relaxed)
     monkeypatch.setattr(GaussianNoise, "__call__", additive)
     monkeypatch.setattr(MaskingNoise, "__call__", masks)
 
@@ -376,7 +409,7 @@ def test_regularisers_of_the_networks_are_paid_in_training_only(name):
 
 
 @pytest.mark.parametrize(
-    "name", [MASKED, "vae with weighted kl", "iwae with labels", "hierarchical vae"]
+    "name", [MASKED, "vae with weighted kl", "iwae with labels", "hierarchical vae", "discrete vae"]
 )
 def test_two_replicas_take_the_step_of_one_device(plain_step, two_replicas, name):
     loss, _, weights = plain_step(name)
@@ -454,7 +487,9 @@ def map_of(model, x):
     return model.decode(z).log_prob(x) + model.prior.distribution().log_prob(z) - q.log_prob(z)
 
 
-@pytest.mark.parametrize("name", ["autoencoder with noise", "iwae", "hierarchical vae"])
+@pytest.mark.parametrize(
+    "name", ["autoencoder with noise", "iwae", "hierarchical vae", "discrete vae"]
+)
 def test_methods_work_in_compiled_functions(name):
     model, x = made(name), MODELS[name][1]
     any_rows = [tf.TensorSpec((None, *x.shape[1:]))]
