@@ -11,7 +11,7 @@ from genkeras.evaluation.density import (
     share_error,
 )
 from genkeras.evaluation.features import frechet_distance, nearest_neighbours, precision_recall
-from genkeras.evaluation.latent import active_units, importance_nll
+from genkeras.evaluation.latent import active_units, codebook_use, importance_nll
 from genkeras.evaluation.modes import ModeCoverage, class_coverage, class_entropy, mode_coverage
 from genkeras.evaluation.parzen import ParzenWindow, choose_sigma, parzen_log_likelihood
 from genkeras.evaluation.scenes import UNCLEAR, SceneAccuracy, read_scenes, scene_accuracy
@@ -31,6 +31,7 @@ __all__ = [
     "class_entropy",
     "class_posteriors",
     "cluster_accuracy",
+    "codebook_use",
     "frechet_distance",
     "importance_nll",
     "label_clusters",

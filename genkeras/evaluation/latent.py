@@ -82,5 +82,31 @@ def active_units(model, x, condition=None, threshold=0.01):
     return _varies(means, threshold)
 
 
+def codebook_use(tokens, num_tokens):
+    """How many tokens a discrete code uses, and how evenly.
+
+    Args:
+        tokens: Whole numbers from 0 to `num_tokens - 1`, of any shape.
+        num_tokens: Number of tokens that there are.
+
+    Returns:
+        The number of tokens that occur, and the perplexity, exp of the entropy of their shares:
+        the number of equally frequent tokens that would be as uncertain.
+
+    Raises:
+        ValueError: If there are no tokens or one does not exist.
+    """
+    _check_positive_integer("num_tokens", num_tokens)
+    tokens = np.asarray(tokens)
+    if tokens.size == 0 or not np.isin(tokens, np.arange(num_tokens)).all():
+        raise ValueError(
+            f"Expected tokens from 0 to {num_tokens - 1}. Received: {tokens.size} of dtype "
+            f"{tokens.dtype}."
+        )
+    shares = np.bincount(tokens.ravel().astype("int64"), minlength=num_tokens) / tokens.size
+    shares = shares[shares > 0]
+    return len(shares), float(np.exp(-np.sum(shares * np.log(shares))))
+
+
 def _varies(means, threshold):
     return np.asarray(means).var(axis=0, ddof=1) > threshold

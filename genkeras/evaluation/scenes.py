@@ -55,6 +55,7 @@ class SceneAccuracy:
         caption_standard_error: Its standard error over the pictures.
         attribute_accuracy: Share of all attributes that are right: place, shape, colour and size
             of each object and the number of objects of each picture.
+        attribute_standard_error: Its standard error over the pictures, of a ratio of two sums.
         place: Share of the objects whose place holds an object, whichever.
         shape, colour, size: Share of the objects whose place holds an object like it in this.
         number: Share of the pictures with the right number of cells that are not empty.
@@ -63,6 +64,7 @@ class SceneAccuracy:
     caption_accuracy: float
     caption_standard_error: float
     attribute_accuracy: float
+    attribute_standard_error: float
     place: float
     shape: float
     colour: float
@@ -125,9 +127,13 @@ def scene_accuracy(images, scenes):
     right &= there[:, None]
     number = (seen != _EMPTY).sum(axis=1) == objects.sum(axis=1)
     caption = share_error((seen == wanted).all(axis=1))
-    every = np.concatenate([there, right.ravel(), number])
-    shares = [float(each.mean()) for each in (every, there, *right.T, number)]
-    return SceneAccuracy(*caption, *shares)
+    in_picture = np.bincount(np.nonzero(objects)[0], there + right.sum(axis=1)) + number
+    attributes = (1 + parts.shape[1]) * objects.sum(axis=1) + 1
+    accuracy = in_picture.sum() / attributes.sum()
+    spread = np.sum((in_picture - accuracy * attributes) ** 2)
+    attribute = float(accuracy), float(np.sqrt(spread) / attributes.sum())
+    shares = [float(each.mean()) for each in (there, *right.T, number)]
+    return SceneAccuracy(*caption, *attribute, *shares)
 
 
 @functools.cache

@@ -42,6 +42,7 @@ class Recipe:
         callbacks: `(settings, dataset) -> list` of Keras callbacks, or None. What they put into
             the logs of an epoch is kept.
         curve: names of logs that are recorded of every epoch; None where an epoch has none.
+        first: a recipe that is trained before; `load` takes its trained model.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Recipe:
     logged: str = "loss"
     callbacks: Callable | None = None
     curve: tuple = ()
+    first: "Recipe | None" = None
 
 
 def run(recipe, directory, site, verbose=2):
@@ -84,7 +86,7 @@ def run(recipe, directory, site, verbose=2):
     """
     run_directory = pathlib.Path(directory) / _key(recipe.settings)
     folds = []
-    for fold, (settings, dataset) in enumerate(_runs(recipe)):
+    for fold, (settings, dataset) in enumerate(_runs(recipe, directory, verbose)):
         place = _fold_directory(run_directory, fold)
         model, history = _train(recipe, settings, dataset, place, verbose)
         value, standard_error = recipe.score(model, dataset)
@@ -149,7 +151,7 @@ def search(recipe, directory, verbose=2):
         A list of `{"settings", "validation", "train_loss"}`, best first; "validation" is the exact
         validation loss after the last epoch.
     """
-    dataset = next(iter(_folds(recipe)))
+    dataset = next(iter(_folds(recipe, directory, verbose)))
     for candidate in recipe.candidates:
         settings = {**recipe.settings, **candidate}
         run_directory = pathlib.Path(directory) / _key(settings)
@@ -168,15 +170,31 @@ def search(recipe, directory, verbose=2):
     return _searched(recipe, directory)
 
 
-def _folds(recipe):
-    loaded = recipe.load()
+def trained(recipe, directory, verbose=2):
+    """The trained model of a recipe; what is trained already is not trained again.
+
+    Args:
+        recipe, directory, verbose: as of `run`; of several folds or seeds the first serves.
+    """
+    settings, dataset = next(_runs(recipe, directory, verbose))
+    place = pathlib.Path(directory) / _key(recipe.settings)
+    return _train(recipe, settings, dataset, place, verbose)[0]
+
+
+def _folds(recipe, directory, verbose):
+    """The data of a recipe: a list, one for each fold."""
+    models = []
+    if recipe.first:
+        home = pathlib.Path(directory).parent / recipe.first.name
+        models.append(trained(recipe.first, home, verbose))
+    loaded = recipe.load(*models)
     return loaded if isinstance(loaded, list) else [loaded]
 
 
-def _runs(recipe):
+def _runs(recipe, directory, verbose):
     """Settings and data of every training: one for each fold and seed."""
     first = recipe.settings["seed"]
-    for dataset in _folds(recipe):
+    for dataset in _folds(recipe, directory, verbose):
         for number in range(recipe.seeds):
             yield {**recipe.settings, "seed": first + number}, dataset
 

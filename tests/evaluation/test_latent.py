@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from genkeras.evaluation import active_units, importance_nll
+from genkeras.evaluation import active_units, codebook_use, importance_nll
 
 
 class Recording:
@@ -126,3 +126,19 @@ def test_active_units_of_two_layers():
 def test_bad_input_is_refused(x, call, message):
     with pytest.raises(ValueError, match=f"Expected .*{message}"):
         call(x)
+
+
+def test_use_of_a_codebook_is_counted_and_weighed():
+    tokens = np.array([[[0, 0], [0, 0]], [[2, 2], [3, 3]]])  # shares 1/2, 1/4, 1/4
+    used, perplexity = codebook_use(tokens, 5)
+    assert used == 3
+    assert perplexity == pytest.approx(2**1.5)  # an entropy of 1.5 bits
+    assert codebook_use(np.arange(7), 7) == (7, pytest.approx(7))
+
+
+@pytest.mark.parametrize(
+    ("tokens", "num_tokens"), [([], 3), ([3], 3), ([-1], 3), ([0.5], 3), ([0], 0), ([0], 1.5)]
+)
+def test_use_of_tokens_that_do_not_exist_is_refused(tokens, num_tokens):
+    with pytest.raises(ValueError, match="Expected .*tokens"):
+        codebook_use(tokens, num_tokens)

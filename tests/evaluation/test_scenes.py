@@ -10,7 +10,7 @@ from genkeras.datasets import Scene, SceneObject, draw_scene, scenes
 from genkeras.datasets._scenes import COLOURS, COMBINATIONS, PLACES, SHAPES, SIZES
 from genkeras.evaluation import UNCLEAR, SceneAccuracy, read_scenes, scene_accuracy
 
-PERFECT = SceneAccuracy(1.0, 0.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
+PERFECT = SceneAccuracy(1.0, 0.0, 1.0, 0.0, 1.0, 1.0, 1.0, 1.0, 1.0)
 ALIKE = ({"green", "blue"}, {"blue", "sky-blue"})  # too near each other to be told within one
 
 
@@ -98,7 +98,7 @@ def test_one_wrong_attribute_is_seen_and_no_other(attribute):
 
 def test_a_wrong_place_leaves_nothing_right_but_the_number():
     found = scene_accuracy(drawn(alone("left")), alone("right"))
-    assert found == SceneAccuracy(0.0, 0.0, 0.2, 0.0, 0.0, 0.0, 0.0, 1.0)
+    assert found == SceneAccuracy(0.0, 0.0, 0.2, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0)
 
 
 def test_missing_and_added_objects_are_seen():
@@ -106,9 +106,11 @@ def test_missing_and_added_objects_are_seen():
     added = [SceneObject(*combination, "bottom") for combination in COMBINATIONS[::-1]]
     two = [Scene((*scene.objects, more)) for scene, more in zip(one, added, strict=True)]
     missing = scene_accuracy(drawn(one), two)
-    assert missing == SceneAccuracy(0.0, 0.0, pytest.approx(4 / 9), *[0.5] * 4, 0.0)
+    assert missing == SceneAccuracy(
+        0.0, 0.0, pytest.approx(4 / 9), pytest.approx(0), *[0.5] * 4, 0.0
+    )
     more = scene_accuracy(drawn(two), one)
-    assert more == SceneAccuracy(0.0, 0.0, 0.8, 1.0, 1.0, 1.0, 1.0, 0.0)
+    assert more == SceneAccuracy(0.0, 0.0, 0.8, 0.0, 1.0, 1.0, 1.0, 1.0, 0.0)
 
 
 def test_means_are_over_objects_and_pictures():
@@ -117,8 +119,10 @@ def test_means_are_over_objects_and_pictures():
     found = scene_accuracy(drawn([one, one]), [one, two])
     third = pytest.approx(2 / 3)
     error = pytest.approx(np.sqrt(0.25 / 2))
+    # Of a ratio of sums: right are 5 of 5 and 4 of 9, so 5 - 5 p = 25 / 14 and 4 - 9 p = -25 / 14.
+    of_ratio = pytest.approx(np.sqrt(2) * 25 / 14 / 14)
     assert found == SceneAccuracy(
-        0.5, error, pytest.approx(9 / 14), third, third, third, third, 0.5
+        0.5, error, pytest.approx(9 / 14), of_ratio, third, third, third, third, 0.5
     )
 
 

@@ -174,6 +174,24 @@ def test_a_search_over_folds_trains_the_first_only_and_a_run_goes_on_from_it(
     assert len(list((tmp_path / "work").iterdir())) == 2  # the run found the first candidate's
 
 
+def test_a_recipe_that_stands_on_another_gets_its_trained_model(recipe_of_two_folds, tmp_path):
+    made = []
+
+    def load(model):
+        made.append(model)
+        return recipe_of_two_folds.load()[1]
+
+    first = recipe_of_two_folds
+    second = dataclasses.replace(first, name="second", load=load, first=first)
+    recipes.run(second, tmp_path / "work" / "second", tmp_path, verbose=0)
+    recipes.run(first, tmp_path / "work" / "two_folds", tmp_path, verbose=0)
+    recipes.run(second, tmp_path / "work" / "second", tmp_path, verbose=0)
+    x = binarized_digits().train.x[:300]
+    for model in made:  # trained by the second itself, and found trained
+        np.testing.assert_allclose(model.bias, 0.1 * (x.mean(axis=0) - 0.5), rtol=1e-4, atol=1e-6)
+    assert len(made) == 2 and made[1].optimizer.iterations == 1
+
+
 def test_runs_from_several_seeds_and_the_curves_of_each(recipe_of_two_folds, tmp_path):
     def seeded(settings, dataset):
         model = NADE(64, 4, num_labels=10, seed=settings["seed"])
