@@ -6,6 +6,7 @@ token. Ratios are of one run.
 """
 
 import math
+import time
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from benchmarks.nade import in_fresh_process, peak_mib, seconds, seconds_of_each
 VOCABULARY, MODEL_DIM, NUM_HEADS, NUM_LAYERS, HIDDEN_UNITS = 2000, 128, 4, 4, 256
 ROWS, LENGTH = 64, 32  # of a batch in training
 STEPS = 20
-SOURCES, SOURCE_LENGTH = 10, 20  # that are decoded at once
+SOURCES, SOURCE_LENGTH = 4, 20  # that are decoded at once
 
 
 def library_model(max_length=512):
@@ -155,10 +156,15 @@ def decoding(lengths=(32, 128, 512)):
             tf.function(lambda form=form, length=length: form(length), autograph=False)
             for form in (cached, uncached)
         )
-        if not np.array_equal(fast()[0], slow()[0]):
-            raise AssertionError("Expected the same tokens with and without a cache.")
         quick = seconds(lambda f=fast: f()[0].numpy(), repeats=3)
-        slow_seconds = seconds(lambda f=slow: f()[0].numpy(), repeats=1)
+        slow.get_concrete_function()
+        slow_seconds = math.inf
+        for _ in range(2 if length < 256 else 1):  # the second has its graph optimised
+            begin = time.perf_counter()
+            written = slow()[0].numpy()
+            slow_seconds = min(slow_seconds, time.perf_counter() - begin)
+        if not np.array_equal(fast()[0], written):
+            raise AssertionError("Expected the same tokens with and without a cache.")
         table.append(
             {
                 "tokens": length,

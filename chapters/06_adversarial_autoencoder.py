@@ -85,7 +85,11 @@ book.declare(
 # 3. **Deceive.** The encoder changes its codes so that $D$ takes them for draws of the prior: it
 #    raises $\mathbb{E}_{q(z)}[\log D(z)]$.
 #
-# This is the library's code of a move. The prior appears in it once, and is sampled.
+# Each move changes the weights of its own player alone: encoder and decoder, discriminator,
+# encoder. The discriminator gives a logit $\ell$, with $D = \sigma(\ell) = 1 / (1 + e^{-\ell})$, so
+# that $-\log D$ is the softplus of $-\ell$, $\log (1 + e^{-\ell})$, and $-\log (1 - D)$ that of
+# $\ell$. This is the library's code of a move, with the losses it takes unless told otherwise. The
+# prior appears in it once, and is sampled.
 
 # %% tags=["hide"]
 book.source(AdversarialAutoencoder.play)
@@ -93,13 +97,14 @@ book.source(Minimax.discriminator_loss)
 book.source(NonSaturating.generator_loss)
 
 # %% [markdown]
-# Our first prior looks like ten petals: ten Gaussians around a circle, long in the direction of the
-# radius. The codes have two dimensions, so that everything can be drawn and all integrals can be
-# computed. (The petals do have a density. The AAE does not use it. We do, to check what it did, and
-# so does the VAE that we compare with.) Pixels are real values in $[0, 1]$, and $p(x \mid z)$ is
-# normal with a fixed standard deviation $s = 0.2$, so that $-\log p(x \mid z)$ is the squared error
-# over $2 s^2$, plus a constant. The encoder gives either a single **point** as the code, or a mean
-# and a scale per latent, as in a VAE.
+# Our first prior looks like ten petals: ten Gaussians around a circle of radius 4, with standard
+# deviations of 1.2 in the direction of the radius and 0.3 across. The codes have two dimensions, so
+# that everything can be drawn and all integrals can be computed. (The petals do have a density. The
+# AAE does not use it. We do, to check what it did, and so does the VAE that we compare with.)
+# Pixels are real values in $[0, 1]$, and $p(x \mid z)$ is normal with a fixed standard deviation $s
+# = 0.2$, so that $-\log p(x \mid z)$ is the squared error over $2 s^2$, plus a constant. The
+# encoder gives either a single **point** as the code, or a mean and a scale per latent, as in a
+# VAE.
 
 
 # %%
@@ -230,13 +235,24 @@ book.figure(
 # \frac{1}{2} (p + q)$, to find the best value:
 #
 # $$
-# D^*(z) = \frac{p(z)}{p(z) + q(z)} , \qquad V(D^*) = \mathrm{KL}(p\,\|\,m) + \mathrm{KL}(q\,\|\,m)
-# - \log 4 = 2\, \mathrm{JSD}(p, q) - \log 4 .
+# \begin{aligned}
+# D^*(z) &= \frac{p(z)}{p(z) + q(z)} , \\
+# V(D^*) &= \mathrm{KL}(p\,\|\,m) + \mathrm{KL}(q\,\|\,m) - \log 4 = 2\, \mathrm{JSD}(p, q) -
+# \log 4 .
+# \end{aligned}
 # $$
 #
-# JSD is the Jensen-Shannon divergence; [chapter 7](07_gan.md) takes these steps one by one. So if
-# $D$ is always near its best, the encoder lowers the JSD between the prior and $q(z)$, **the
-# aggregate**. Nothing in the game refers to a single $q(z \mid x)$.
+# JSD is the Jensen-Shannon divergence; [chapter 7](07_gan.md) takes these steps one by one. If $D$
+# is always at its best, and the encoder lowers $V$, it lowers the JSD between the prior and $q(z)$,
+# **the aggregate**. Move 3 does not lower $V$; it raises $\mathbb{E}_{q(z)}[\log D(z)]$, because
+# that has a slope even where $D$ is sure. At $D^*$ its slope is that of
+#
+# $$
+# \mathrm{KL}(q\,\|\,p) - 2\, \mathrm{JSD}(p, q) = 2\, \mathrm{KL}(m\,\|\,p)
+# $$
+#
+# (exercise 7.2). This too is never negative, is zero only at $q = p$, and depends on the aggregate
+# alone. Nothing in the game refers to a single $q(z \mid x)$.
 #
 # The VAE's divergence does. How are the two related? Average it over the images:
 #
@@ -246,8 +262,9 @@ book.figure(
 # \mid x_n) \log \frac{q(z \mid x_n)}{p(z)}\, \mathrm{d}z && (1) \\
 # &= \frac{1}{N} \sum_n \int q(z \mid x_n) \log \left[ \frac{q(z \mid x_n)}{q(z)} \cdot
 # \frac{q(z)}{p(z)} \right] \mathrm{d}z && (2) \\
-# &= \frac{1}{N} \sum_n \int q(z \mid x_n) \log \frac{q(z \mid x_n)}{q(z)}\, \mathrm{d}z + \int
-# \Big[ \frac{1}{N} \sum_n q(z \mid x_n) \Big] \log \frac{q(z)}{p(z)}\, \mathrm{d}z && (3) \\
+# &= \frac{1}{N} \sum_n \int q(z \mid x_n) \log \frac{q(z \mid x_n)}{q(z)}\, \mathrm{d}z \\
+# &\qquad + \int \Big[ \frac{1}{N} \sum_n q(z \mid x_n) \Big] \log \frac{q(z)}{p(z)}\, \mathrm{d}z
+# && (3) \\
 # &= \underbrace{I(x;\, z)}_{\text{information}} + \underbrace{\mathrm{KL}\big(q(z)\,\|\,
 # p(z)\big)}_{\text{mismatch}} . && (4)
 # \end{aligned}
@@ -359,7 +376,8 @@ book.say(
     f"differ by {number(max(value_error, 1e-16), '.0e')} (@table:tiny, @fig:tiny). The VAE sees a "
     f"difference of "
     f"{tiny['A']['mean of the five divergences'] - tiny['B']['mean of the five divergences']:.3f} "
-    "nats between A and B, and it prefers B, the encoder whose codes say nothing. For the "
+    "nats between A and B. Its divergence prefers B, the encoder whose codes say nothing, and "
+    "the reconstruction has to make up for it. For the "
     "discriminator the two are the same: no draw from $q(z)$ tells from which image it came."
 )
 book.box(
@@ -372,11 +390,12 @@ book.box(
     - *What is compared.* The VAE compares $q(z \\mid x)$ with $p(z)$ for every $x$. The AAE
       compares $q(z)$ with $p(z)$. The difference is $I(x;\\, z)$, for encoder A
       {tiny["A"]["information"]:.3f} of {tiny["A"]["mean of the five divergences"]:.3f} nats.
-    - *By what.* If the discriminator is at its best, by the Jensen-Shannon divergence, which is at
-      most $\\log 2$, and not by the KL.
+    - *By what.* If the discriminator is at its best and the encoder lowers the value of the game,
+      by the Jensen-Shannon divergence, which is at most $\\log 2$, and not by the KL. With move 3
+      as it is used, by $2\\, \\mathrm{{KL}}(m\\,\\|\\,p)$.
 
     What follows from the first: reconstruction plus this term is no bound on $\\log p(x)$, and
-    nothing stops the code of one image from shrinking to a point. The next section measures both.
+    nothing stops the code of one image from shrinking to a point, as the next section shows.
     """,
 )
 
@@ -387,8 +406,10 @@ book.box(
 # AAE whose encoder is Gaussian, and a VAE. The VAE takes its divergence from draws, $\log q(z \mid
 # x) - \log p(z)$, for the petals have a density.
 #
-# For both, $q(z)$ is a mixture of Gaussians, one per training image, so its density can be computed
-# exactly, and the three terms are means over draws. What about the point encoder?
+# For both, $q(z)$ is a mixture of Gaussians, one per image, so its density can be computed exactly,
+# and the three terms are means over draws. (We take $N = 5000$ training images at most. With more
+# of them the information could grow up to the new $\log N$ and the mismatch would fall by as much;
+# their sum does not depend on $N$.) What about the point encoder?
 #
 # - **Its divergence is infinite.** The limit of $\mathcal{N}(\mu, \sigma^2 I)$ as $\sigma \to 0$
 #   has the divergence $-\,2 \log \sigma + \text{const}$ in two dimensions. A point has no density,
@@ -431,16 +452,14 @@ def log_mixture(z, means, scales):
     return np.concatenate(logs) - math.log(len(means))
 
 
-def payments(model, x, count=2000):
-    """Draws of the divergence and of its two parts, and of the reconstruction term, by name."""
+def payments(model, x):
+    """The divergence, its two parts and the reconstruction term, one draw for each image."""
     means, scales = code_parameters(model, x)
-    rng = np.random.default_rng(0)
-    chosen = rng.integers(len(x), size=count)
-    noise = rng.standard_normal((count, 2))
-    z = means[chosen] + scales[chosen] * noise
-    found = {"fit": model.decode(z.astype("float32")).log_prob(x[chosen]).numpy()}
+    noise = np.random.default_rng(0).standard_normal(means.shape)
+    z = means + scales * noise
+    found = {"fit": model.decode(z.astype("float32")).log_prob(x).numpy()}
     if scales.min() > 0:
-        own = (-0.5 * noise**2 - np.log(scales[chosen])).sum(axis=1) - math.log(2 * math.pi)
+        own = (-0.5 * noise**2 - np.log(scales)).sum(axis=1) - math.log(2 * math.pi)
         together = log_mixture(z, means, scales)
         prior = model.prior.distribution().log_prob(z.astype("float32")).numpy()
         found |= {"divergence": own - prior, "information": own - together}
@@ -464,7 +483,7 @@ for name, found in paid.items():
 book.table(
     rows,
     ["model", "reconstruction", "divergence", "= information", "+ mismatch", "ELBO", "noise"],
-    f"Nats per training image, ± one standard error over 2,000 draws; {len(some_x):,} images, "
+    f"Nats per training image, one draw each, ± one standard error over {len(some_x):,} images, "
     "whose codes together are $q(z)$. Reconstruction: mean of $\\log p(x \\mid z)$ (a log-density, "
     "which may be positive). Noise: median standard deviation of $q(z \\mid x)$.",
     name="payments",
@@ -475,7 +494,7 @@ book.say(
     f"The VAE pays {mean_error(charged['divergence'])} nats per image, the AAE would have to pay "
     f"{mean_error(free['divergence'])} (@table:payments). Its codes carry "
     f"{shares['AAE, Gaussian']:.2f} nats about the image, "
-    f"{shares['AAE, Gaussian'] / math.log(len(some_x)):.0%} of $\\log N = "
+    f"{shares['AAE, Gaussian'] / math.log(len(some_x)):.1%} of $\\log N = "
     f"{math.log(len(some_x)):.2f}$, and those of the VAE {shares['VAE']:.2f}. The reason is in the "
     f"last column: the noise in the code is {spread_of['AAE, Gaussian']:.3f} for the AAE and "
     f"{spread_of['VAE']:.3f} for the VAE. "
@@ -487,6 +506,18 @@ book.say(
     )
     + "(The recipes of @table:published use a point encoder.)"
 )
+book.say(
+    "That the VAE, with more noise, reconstructs "
+    + (
+        "better all the same is a matter of weights. In the VAE the squared error is divided by "
+        f"$2 s^2 = {2 * scale**2:.2f}$ and added to the divergence. In the AAE each player has an "
+        "Adam of its own, which takes any factor out of its loss (exercise 6.3): what keeping to "
+        "the prior may cost is set by learning rates. The VAE buys its reconstruction with codes "
+        "that fit the prior less, as we shall see."
+        if charged["fit"].mean() > free["fit"].mean()
+        else "worse is the price of its noise and of the divergence."
+    )
+)
 
 # %% [markdown]
 # The mismatch of the AAE needs a word. It is large if the noise is small, but not because the codes
@@ -494,19 +525,19 @@ book.say(
 # property of $N$ training images. The discriminator cannot separate peaks so narrow, and it would
 # be bad if it could, since for new images the peaks are elsewhere. What we want to know is how far
 # codes and prior differ *at a scale that matters*. So blur both with the same noise,
-# $\mathcal{N}(0, h^2 I)$ with $h = 0.3$, the width of a petal. A mixture of Gaussians stays one,
-# with $h^2$ added to its variances, so all densities are still known, also for the point encoder.
-# (Blurring can only lower a divergence; this is the data-processing inequality.) By integrals on a
-# grid we then have $\mathrm{KL}(q\,\|\,p)$, the direction that the VAE is charged for, and the JSD,
-# which the game lowers, for the codes of training images. At a larger scale we ask how the images
-# are shared out among the petals: a tenth of the prior is in each. What part of the codes is in the
-# **emptiest petal**?
+# $\mathcal{N}(0, h^2 I)$ with $h = 0.3$, the standard deviation across a petal. A mixture of
+# Gaussians stays one, with $h^2$ added to its variances, so all densities are still known, also for
+# the point encoder. (Blurring can only lower a divergence; this is the data-processing inequality.)
+# By integrals on a grid we then have $\mathrm{KL}(q\,\|\,p)$, the direction that the VAE is charged
+# for, and the JSD, the measure of the game, for the codes of training images. At a larger scale we
+# ask how the images are shared out among the petals: a tenth of the prior is in each. What part of
+# the codes is in the **emptiest petal**?
 #
 # For codes of *test* images there is the **energy distance** from draws of the prior, which needs
 # no densities: $2\, \mathbb{E} |z - z'| - \mathbb{E} |z - \tilde z| - \mathbb{E} |z' - \tilde z'|$,
 # where $z, \tilde z$ are codes and $z', \tilde z'$ draws. It is zero only between equal
-# distributions. None of these numbers is perfect for as many draws of the prior itself; that is the
-# row "chance".
+# distributions. Even as many draws of the prior itself would not score perfectly; the row "chance"
+# says how they score.
 #
 # **A likelihood after all.** An AAE has a decoder $p(x \mid z)$ and a prior $p(z)$. Whenever the
 # prior has a density, these define $p(x) = \int p(x \mid z)\, p(z)\, \mathrm{d}z$, whatever the
@@ -680,49 +711,58 @@ def beside(found, form):
     return listed([f"{value:{form}} ({name})" for name, value in found.items()])
 
 
-filled = min(least[name] for name in both_aae) > least["VAE"]
 nearer = max(distances[name] for name in both_aae) < distances["VAE"]
+least_error = 100 * math.sqrt(np.mean([*least.values()]) / len(some_x))
 book.say(
-    f"At the width of a petal the divergence $\\mathrm{{KL}}(q\\,\\|\\,p)$ is "
-    f"{beside(forward, '.2f')}, and the JSD {beside(jsds, '.3f')}. The emptiest petal has "
-    f"{beside(least, '.1%')} of the codes, and the energy distance is {beside(distances, '.3f')}; "
-    "see @table:fits and @fig:priors. "
+    "At the width of a petal codes and prior differ by a divergence "
+    f"$\\mathrm{{KL}}(q\\,\\|\\,p)$ of {forward['AAE, Gaussian']:.2f} (AAE, Gaussian) and "
+    f"{forward['VAE']:.2f} (VAE); see @table:fits and @fig:priors. In the emptiest petal, where an "
+    f"even share would be 10%, are {beside(least, '.1%')} of the codes, each ± {least_error:.1f} "
+    "points from the number of images alone. "
     + (
-        "The VAE shares out the images less evenly. "
-        if filled and nearer
-        else "On the larger scale the AAE is not ahead by both measures. "
+        "By the energy distance, the divergence and the JSD the codes of the VAE are farther from "
+        "the prior. "
+        if nearer and forward["VAE"] > max(forward[name] for name in both_aae)
+        else "The VAE is not farther from the prior by all measures. "
     )
-    + "That it may do so has a reason. Its divergence is paid by each image for itself, and "
-    "$\\log q(z \\mid x) - \\log p(z)$ is the same in a crowded petal as in an empty one. The "
-    "best logit of the discriminator is $\\log p(z) - \\log q(z)$: high where the prior has more "
-    "than the codes, and its slope leads from crowded places to empty ones. "
+    + "There is a reason why they may be. Move the code of one image from a crowded petal to an "
+    "empty one. The mismatch falls. But the information rises by as much, since the image is now "
+    "easier to tell from its code, and the sum, which is all that the VAE is charged, stays: "
+    "$\\log q(z \\mid x) - \\log p(z)$ is the same in both petals. In the AAE information is free. "
+    "The best logit of the discriminator is $\\log p(z) - \\log q(z)$: high where the prior has "
+    "more than the codes, and its slope leads from crowded places to empty ones. "
     f"(If the trained one, with its value of {number(first_report['value'][-1], '.3f')} in the "
     f"last epoch, were the best, the JSD would be {seen:.3f}"
     + (": it sees only a part of the difference.) " if seen < jsds["AAE, point"] else ".) ")
-    + "The swiss roll is narrower than "
-    f"the petals: there the divergence is {fits['roll', 'AAE, point'][0]:.2f} and the JSD "
+    + f"The swiss roll has a standard deviation of {roll.stddev:g} across: "
+    f"there the divergence is {fits['roll', 'AAE, point'][0]:.2f} and the JSD "
     f"{fits['roll', 'AAE, point'][1]:.3f}."
 )
 behind = evidence["AAE, Gaussian"] - evidence["VAE"]
 behind_point = evidence["AAE, point"] - evidence["VAE"]
 test_paid = {name: payments(trained[name], test_x) for name in ("AAE, Gaussian", "VAE")}
 bounds = {name: found["elbo"] for name, found in test_paid.items()}
-gaps = {n: evidence[n].mean() - bounds[n].mean() for n in bounds}
+gaps = {name: evidence[name] - bound for name, bound in bounds.items()}
+constant = depth / 2 * math.log(2 * math.pi * scale**2)
+at_code = {name: -squared[name] / (2 * scale**2) - constant for name in bounds}  # log p(x | mean)
+misplaced = {name: evidence[name] - at_code[name] for name in bounds}
 book.say(
-    f"Now the likelihood of test images (the grid is fine enough: half as many points per side "
-    f"change its mean by {number(grid_error, '.0e')} nats or less). By $\\log p(x)$, image by "
-    f"image, the AAE with points is {verdict(behind_point, 'the VAE')} and the one with noise "
-    f"{verdict(behind, 'the VAE')}. But the bound, ELBO, for the same test images is "
-    f"{mean_error(bounds['AAE, Gaussian'])} for the AAE and {mean_error(bounds['VAE'])} for the "
-    f"VAE. It is {gaps['AAE, Gaussian']:.1f} nats below the AAE's $\\log p(x)$, and "
-    f"{gaps['VAE']:.1f} below that of the VAE. The gap is "
-    "$\\mathrm{KL}(q(z \\mid x)\\,\\|\\,p(z \\mid x))$: the AAE's "
+    "Now the likelihood of test images, by a sum over the grid. (With half as many points per side "
+    f"its mean changes by {grid_error:.1f} nats or less.) By $\\log p(x)$, image by image, the AAE "
+    f"with points is {verdict(behind_point, 'the VAE')} and the one with noise "
+    f"{verdict(behind, 'the VAE')}. But the bound, ELBO, is {mean_error(gaps['AAE, Gaussian'])} "
+    f"nats below $\\log p(x)$ for the AAE with noise, and {mean_error(gaps['VAE'])} for the VAE "
+    "(paired by image). The gap is $\\mathrm{KL}(q(z \\mid x)\\,\\|\\,p(z \\mid x))$, and it has "
+    "two causes. The code may lie in the wrong place. Since $\\log p(x)$ cannot exceed the largest "
+    "$\\log p(x \\mid z)$, we know by how much at least: at the mean of $q(z \\mid x)$ the decoder "
+    f"gives an image {mean_error(misplaced['AAE, Gaussian'])} nats less than $\\log p(x)$ "
+    f"(AAE) and {mean_error(misplaced['VAE'])} (VAE; a negative number says nothing). "
+    "The rest is an encoder "
     + (
-        "encoder is far too sure of itself. It does not say which codes may have made the image, "
-        "and importance weights from it (chapter 5) would vary wildly. As a generator the model is "
-        "another matter."
-        if gaps["AAE, Gaussian"] > gaps["VAE"] + 1
-        else "encoder is not much worse than that of the VAE here, though nothing asked for it."
+        "too sure of its place, that of the AAE by far, for nothing asked it to be unsure: "
+        "importance weights from it (chapter 5) would vary wildly."
+        if gaps["AAE, Gaussian"].mean() > gaps["VAE"].mean() + 1
+        else "too sure of its place."
     )
 )
 
@@ -859,12 +899,13 @@ book.say(
 # prior keeps it in a bounded region, and the decoder is smooth, so room in the code is scarce; room
 # spent on the digit, which the decoder knows anyway, is wasted.
 #
-# A hope is not a constraint. The discriminator compares $q(z)$ with $p(z)$; that $z$ and $y$ be
-# independent would mean $q(z \mid y) = p(z)$ for every $y$, which nobody asks for. So we measure
-# it, again with the petals: how well do two classifiers guess the digit from the code alone, a
-# linear one and one by the 15 nearest neighbours? For comparison, the AAE with points from above,
-# the same but for the labels. And does the decoder obey the label? We decode draws of the prior
-# with all ten labels, and let a support vector machine, trained on real images, name what it sees.
+# A hope is not a constraint. The discriminator compares $q(z)$ with $p(z)$; that $z$ and the label
+# $y$ be independent would mean $q(z \mid y) = q(z)$ for every $y$, which nobody asks for. So we
+# measure it, again with the petals: how well do two classifiers guess the digit from the code
+# alone, a linear one and one by the 15 nearest neighbours? For comparison, the AAE with points from
+# above, the same but for the labels. And does the decoder obey the label? We decode draws of the
+# prior with all ten labels, and let a support vector machine, trained on real images, name what it
+# sees.
 
 # %%
 styled = AdversarialAutoencoder(
@@ -941,9 +982,10 @@ book.say(
         else "and next to nothing. "
     )
     + f"The decoder obeys the label in {mean_error(100 * per_row, '.0f')}% of the images (± over "
-    f"100 codes from the prior; the machine names {reader.score(test_x, test_y):.1%} of the test "
-    f"images correctly). With {failing.sum()} of the 100 codes it fails for more than a "
-    "quarter of the labels (@fig:style). "
+    f"100 codes from the prior; the support vector machine names "
+    f"{reader.score(test_x, test_y):.1%} of the test "
+    f"images correctly). With {failing.sum()} of the 100 codes it fails for "
+    "three or more of the ten labels (@fig:style). "
     + (
         f"The 15 training codes nearest to these come from {nearby[failing].mean():.1f} different "
         f"digits on average, against {nearby[~failing].mean():.1f} for the other codes. "
@@ -951,8 +993,8 @@ book.say(
         else ""
     )
     + (
-        "They lie where only some digits are ever sent, and there the decoder has not learned the "
-        "others."
+        "This fits an explanation: where only some digits are ever sent, the decoder has not "
+        "learned the others."
         if 0 < failing.sum() < 100 and nearby[failing].mean() < nearby[~failing].mean() - 0.5
         else ""
     )
@@ -1036,7 +1078,7 @@ book.table(
     [[name, *(f"{value:.1f}" for value in v), mean_error(v, ".1f")] for name, v in right.items()],
     ["trained with 100 labels", *(f"seed {k}" for k in range(3)), "mean"],
     f"Percent of {len(test_x):,} test images named correctly, ± one standard error over three "
-    f"seeds, which choose the labelled images and the weights. The AAE has also seen the other "
+    f"seeds, which choose the labelled images and the weights. The AAE has seen all "
     f"{len(train_x):,} training images, without labels.",
     name="few",
 )
@@ -1160,7 +1202,11 @@ def looked_at(report):
     }
 
 
-train_codes = codes_of(point, train_x[: len(test_x)])
+code_sets = {
+    "training": codes_of(point, train_x[: len(test_x)]),
+    "validation": codes_of(point, valid_x[: len(test_x)]),
+    "test": codes_of(point, test_x),
+}
 best_weights, balance = point.get_weights(), {"as before": looked_at(first_report)}
 for name, rates in settings.items():
     fresh = AdversarialAutoencoder(*networks(2), judge(2), 2, likelihood, petals, seed=0)
@@ -1191,20 +1237,25 @@ book.table(
 
 distance = {name: v["distance"] for name, v in balance.items()}
 before, slower, faster, without = distance.values()
-margin = 2 * np.std(chance["petals"], ddof=1)
-worse = [name for name, value in distance.items() if value > before + margin]
 free_fit = balance["without move 3"]["squared"] - balance["as before"]["squared"]
 book.say(
     f"The energy distance from the prior is {before:.3f} before, {slower:.3f} with a slow "
     f"discriminator, {faster:.3f} with a fast one and {without:.3f} without move 3 "
     "(@table:balance). "
-    + f"Worse by more than twice the spread of chance: {listed(worse)}. "
     + "A slow discriminator still judges the codes of some time ago, and the encoder follows "
-    "outdated advice. A fast one answers each move at once, and where it is sure its slope is "
-    "flat. Without move 3 the codes go where reconstruction wants them; the squared error then "
+    "outdated advice; a fast one answers each move at once. "
+    + (
+        "In this one run the fast one is better in both, distance and squared error. "
+        if faster < before
+        and balance["discriminator five times faster"]["squared"].mean()
+        < balance["as before"]["squared"].mean()
+        else ""
+    )
+    + "(How much such figures vary between seeds is not measured here.) Without move 3 the codes "
+    "go where reconstruction wants them; the squared error then "
     f"changes by {mean_error(free_fit, '+.2f')}. "
     + (
-        "That much of the reconstruction is the price of the prior."
+        "At these learning rates that is what keeping to the prior costs."
         if free_fit.mean() < -2 * error(free_fit)
         else "In this run the prior costs no reconstruction of new images."
     )
@@ -1221,15 +1272,20 @@ book.say(
 # - **Noise collapses.** A Gaussian encoder is free to become a point (@table:payments).
 # - **Holes.** A discriminator of moderate size does not see narrow gaps between codes, and in many
 #   dimensions all gaps are narrow. (@table:fits is about two dimensions, the easy case.)
-# - **Training codes are not test codes.** The discriminator sees codes of training images only. An
-#   encoder that overfits puts new images elsewhere.
+# - **Training codes are not test codes.** The discriminator sees codes of training images only, and
+#   nothing says where new images go.
 
 # %% tags=["hide"]
 book.say(
-    "Of the last: the energy distance from the petals is "
-    f"{energy_distance(train_codes, 'petals'):.3f} for codes of {len(train_codes):,} training "
-    f"images of the AAE with points and {distances['AAE, point']:.3f} for those of test "
-    f"images ({np.mean(chance['petals']):.3f} is chance)."
+    "Of the last: the energy distance from the petals, of codes of the AAE with points, is "
+    + listed(
+        [
+            f"{energy_distance(codes, 'petals'):.3f} ({len(codes):,} {name} images)"
+            for name, codes in code_sets.items()
+        ]
+    )
+    + f"; {np.mean(chance['petals']):.3f} is chance. Blocks of images also differ among each "
+    "other, in their shares of digits for one thing."
 )
 
 # %% [markdown]
@@ -1241,12 +1297,20 @@ book.table(
         [
             "a likelihood, or a bound of one",
             "VAE",
-            "trained on a bound, which is near $\\log p(x)$",
+            "trained on a bound of $\\log p(x)$, nearer to it than the AAE's",
         ],
         ["to know how sure a code is", "VAE", "noise collapses in the AAE, @table:payments"],
         ["a prior known by draws only", "AAE", "the game never asks for $p(z)$"],
-        ["codes that fill the prior", "AAE", "emptiest petal and energy distance, @table:fits"],
-        ["classes beside a continuous code", "AAE", "a softmax has a path, @table:few"],
+        [
+            "codes that fill the prior",
+            "AAE",
+            "information is free, the mismatch is not, @table:fits",
+        ],
+        [
+            "classes beside a continuous code",
+            "AAE",
+            "a softmax passes gradients on, a draw of a class has none, @table:few",
+        ],
         ["training without surprises", "VAE", "one loss, no balance of players, @table:balance"],
         ["sharp images, no encoder needed", "GAN", "next chapter: $D$ judges images, not codes"],
     ],
@@ -1255,9 +1319,9 @@ book.table(
     name="choice",
 )
 holds = [
-    filled and nearer,
+    nearer,
     spread_of["AAE, Gaussian"] < spread_of["VAE"] / 4,
-    gaps["AAE, Gaussian"] > gaps["VAE"] + 1,
+    gaps["AAE, Gaussian"].mean() > gaps["VAE"].mean() + 1,
     won.mean() > 2 * error(won),
 ]
 book.say(
@@ -1268,7 +1332,8 @@ book.say(
     )
     + f"energy distance {distances['AAE, point']:.3f} (AAE, points) and {distances['VAE']:.3f} "
     f"(VAE); noise in the code {spread_of['AAE, Gaussian']:.3f} and {spread_of['VAE']:.3f}; gap "
-    f"between ELBO and $\\log p(x)$ {gaps['AAE, Gaussian']:.1f} and {gaps['VAE']:.1f} nats; gain "
+    f"between ELBO and $\\log p(x)$ {gaps['AAE, Gaussian'].mean():.1f} and "
+    f"{gaps['VAE'].mean():.1f} nats; gain "
     f"from images without labels {mean_error(won, '+.1f')} points. What an AAE shares with a VAE "
     "is the decoder, trained pixel by pixel on squared error or cross-entropy. Where a code leaves "
     "something open its images blur, like those of a VAE. A discriminator of codes never sees an "
@@ -1364,12 +1429,14 @@ book.box(
 {lines_of_table}
 
     The divergence of a normal density contains $-\\log \\sigma$, so it grows by $\\log (1 / c)$:
-    from $c = 0.1$ to $0.03$ by {drop[1] - drop[0]:.3f}, and $\\log (10 / 3) =
-    {math.log(10 / 3):.3f}$. The information stops at $\\log 5 = {math.log(5):.3f}$, where the five
-    densities no longer overlap. So the mismatch must grow without end. The Jensen-Shannon
-    divergence cannot: it tends to $2 \\log 2 = {math.log(4):.3f}$, a perfect discriminator. There
-    its slope is zero, and the encoder learns nothing more. In practice $D$ is too smooth to
-    separate thousands of points, and that is what makes point encoders work.
+    from $c = 0.1$ to $0.03$ by {drop[1] - drop[0]:.3f}, and
+    $\\log (10 / 3) = {math.log(10 / 3):.3f}$. The information stops at
+    $\\log 5 = {math.log(5):.3f}$, where the five densities no longer overlap. So the mismatch must
+    grow without end. $2\\, \\mathrm{{JSD}}$ cannot: it tends to $2 \\log 2 = {math.log(4):.3f}$, a
+    perfect discriminator. There the slope of the game's value is zero. That of move 3 is not, but
+    what it then lowers, $\\mathrm{{KL}}(q\\,\\|\\,p) - 2\\, \\mathrm{{JSD}}$, grows without end as
+    the mismatch does. In practice $D$ is too smooth to separate thousands of points, and that is
+    what makes point encoders work.
     """,
 )
 

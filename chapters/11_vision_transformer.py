@@ -717,7 +717,7 @@ book.say(
 
 # %%
 distances = (-2, -1, 0, 1, 2)
-longer = 3
+longer = book.setting(default=2, full=3)
 
 
 def aside(x, by):
@@ -1380,7 +1380,7 @@ def counted(model):
     return int(total)
 
 
-patch_sizes = book.setting(default=(1, 2, 4), full=(2, 4, 7))
+patch_sizes = book.setting(default=(2, 4), full=(2, 4, 7))
 by_patch = {}
 for size in patch_sizes:
     if size == patch:

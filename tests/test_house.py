@@ -119,7 +119,8 @@ def test_the_readme_shows_results_as_they_were_measured():
     for path in (ROOT / "site" / "results").glob("*.json"):
         result = json.loads(path.read_text())
         numbers = (result["value"], result["standard_error"], result["published"]["value"])
-        expected[path.stem] = tuple(f"{number:.2f}" for number in numbers)
+        if result["published"]["value"] is not None:
+            expected[path.stem] = tuple(f"{number:.2f}" for number in numbers)
     assert rows.items() <= expected.items()
     # Of the tables of many sets one or two rows will do; a result that stands alone must be there.
     alone = {recipes[0].name for recipes in tables().values() if len(recipes) == 1}

@@ -40,7 +40,7 @@ def make_model(settings, dataset):
         seed=seed,
     )
     rate = settings["learning_rate"]
-    return compiled(model, rate, rate, beta_1=0.5)
+    return compiled(model, rate, rate, jit_compile=False, beta_1=0.5)
 
 
 @functools.cache

@@ -74,12 +74,11 @@ def conditional_generator(seed):
         start = initializer(None, seed, number)
         return keras.layers.Dense(units, activation, kernel_initializer=start)
 
-    def hidden(units, number, inputs):
-        return activated(dense(units, number)(inputs), "relu", batch_norm=True, dtype=None)
-
     noise, label = keras.Input((LATENT_DIM,)), keras.Input((NUM_LABELS,))
-    joined = keras.layers.Concatenate()([hidden(200, 0, noise), hidden(1000, 1, label)])
-    outputs = dense(SHAPE[0], 3, "sigmoid")(hidden(1200, 2, joined))
+    sides = [dense(200, 0, "relu")(noise), dense(1000, 1, "relu")(label)]
+    # Normalised before they are joined, the thousand units of the label would drown the noise.
+    joined = dense(1200, 2)(keras.layers.Concatenate()(sides))
+    outputs = dense(SHAPE[0], 3, "sigmoid")(activated(joined, "relu", batch_norm=True, dtype=None))
     return keras.Model([noise, label], outputs, name="generator")
 
 

@@ -68,7 +68,7 @@ def make_model(settings, dataset):
     seed = settings["seed"]
     model = GAN(generator(seed), discriminator(settings["num_packed"], seed), seed=seed)
     rates = (settings[f"{player}_learning_rate"] for player in model.players)
-    return compiled(model, *rates, beta_1=0.5, beta_2=0.99)
+    return compiled(model, *rates, jit_compile=False, beta_1=0.5, beta_2=0.99)
 
 
 def generator(seed):
