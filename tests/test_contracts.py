@@ -100,7 +100,7 @@ MODELS = {
     ),
     "dall-e with captions": (
         # XLA would drop other captions by the same seed.
-        lambda **k: DALLE((2, 2), 3, 4, 6, 8, 2, 2, 8, caption_dropout=0.0, seed=0, **k),
+        lambda **k: DALLE((2, 2), 3, 4, 6, 8, 2, 1, 8, caption_dropout=0.0, seed=0, **k),
         levels(2, 2, num_classes=3),
     ),
 }
