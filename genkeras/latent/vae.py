@@ -230,12 +230,13 @@ def restored_likelihood(likelihood):
 def check_decoder(model, decoder, input_shape, name="a decoder"):
     """Refuses a decoder that does not go from `input_shape` to what the likelihood needs."""
     outputs = math.prod(model.event_shape) * model.likelihood.num_parameters
-    if (
-        decoder.input_shape[1:] != tuple(input_shape)
-        or math.prod(decoder.output_shape[1:]) != outputs
-    ):
+    fits = decoder.input_shape[1:] == tuple(input_shape)
+    if not fits or math.prod(decoder.output_shape[1:]) != outputs:
+        codes = f"one-hot tokens of shape {input_shape}"
+        if len(input_shape) == 1:
+            codes = f"{input_shape[0]} values (latents and labels)"
         raise ValueError(
-            f"Expected {name} from {input_shape} values (latents and labels) to {outputs} outputs "
+            f"Expected {name} from {codes} to {outputs} outputs "
             f"({model.likelihood.num_parameters} for each variable). Received: a decoder from "
             f"{decoder.input_shape[1:]} to {decoder.output_shape[1:]}"
         )

@@ -208,7 +208,7 @@ def test_it_learns_to_say_digits_in_few_tokens():
         annealing_steps=300,
         seed=0,
     )
-    model.compile(keras.optimizers.Adam(3e-3), jit_compile=True)
+    model.compile(keras.optimizers.Adam(3e-3))
     model.fit(train, epochs=20, batch_size=64, verbose=0)
     share = np.clip(train.mean(axis=0), 0.01, 0.99)
     baseline = -np.mean(np.sum(test * np.log(share) + (1 - test) * np.log(1 - share), (1, 2, 3)))

@@ -220,7 +220,7 @@ def test_it_learns_what_a_caption_says():
     x = np.where(noise, random.integers(0, 3, (3000, 4)), words[:, None]).reshape(-1, *GRID)
     captions = np.stack([random.integers(1, 3, 3000), words + 2, np.zeros(3000, int)], axis=1)
     model = DALLE(GRID, TOKENS, LENGTH, WORDS, 16, 2, 2, 32, seed=0)
-    model.compile(keras.optimizers.Adam(3e-3), jit_compile=True)
+    model.compile(keras.optimizers.Adam(3e-3))
     data = {"x": x.astype("float32"), "condition": captions}
     model.fit(data, epochs=8, batch_size=50, verbose=0)
     # Entropy of four tokens, each the named one with probability 14 / 15.
