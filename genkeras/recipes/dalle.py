@@ -88,13 +88,18 @@ def load_tokens(vae):
 
 
 def make_discrete_vae(settings, dataset):
+    import keras
+
     from genkeras import DiscreteVAE, SigmoidNormal
     from genkeras.latent import token_decoder, token_encoder
 
     shape, seed, filters = dataset.train.images.shape[1:], settings["seed"], settings["filters"]
     num_rows, num_tokens = len(dataset.train.images), settings["num_tokens"]
+    # The pictures are dark and even: stretched, they tell the tokens apart from the start.
+    stretched = keras.layers.Rescaling(5.0, offset=-0.5)
+    encoder = token_encoder(shape, num_tokens, filters, seed=seed)
     model = DiscreteVAE(
-        token_encoder(shape, num_tokens, filters, seed=seed),
+        keras.Sequential([keras.Input(shape), stretched, encoder]),
         token_decoder(shape, num_tokens, 1, filters[::-1], seed=seed),
         SigmoidNormal(settings["scale"]),
         temperatures=settings["temperatures"],
