@@ -19,6 +19,7 @@ from genkeras.layers.dropout import Dropout
 
 # Each sublayer of a block takes seeds of its own: + 0, + 10, + 20.
 STRIDE = 10
+BLOCK_STRIDE = 100  # between the blocks of a chain
 
 
 @keras.saving.register_keras_serializable(package="genkeras")
@@ -246,6 +247,31 @@ class DecoderBlock(_Block):
         x = self._around("self_attention", x, look_back, training)
         x = self._around("memory_attention", x, look_at_memory, training)
         return self._around("feed_forward", x, self.feed_forward, training)
+
+
+def pre_norm_blocks(num_layers, num_heads, hidden_units, dropout, seed, dtype):
+    """The chain of encoder blocks of later models: normalised first, with GELU.
+
+    Args:
+        num_layers: number of blocks.
+        num_heads, hidden_units, dropout, dtype: of each block.
+        seed: int or None, of the first; the next take seed + 100, + 200, ...
+
+    Returns:
+        A list of `EncoderBlock`s.
+    """
+    return [
+        EncoderBlock(
+            num_heads,
+            hidden_units,
+            dropout,
+            activation="gelu",
+            pre_norm=True,
+            seed=checks.seed(seed, BLOCK_STRIDE * k),
+            dtype=dtype,
+        )
+        for k in range(num_layers)
+    ]
 
 
 def _put(cache, entry, place):

@@ -159,9 +159,10 @@ def beside_reconstructions(model, dataset):
     from genkeras.evaluation import codebook_use
 
     images = dataset.test.images
-    found = judged(model.reconstruct(images).numpy(), dataset.test.scenes)
+    made = model.reconstruct(images).numpy()
+    found = judged(made, dataset.test.scenes)
     used, perplexity = codebook_use(model.tokens(images).numpy(), model.num_tokens)
-    error = np.sqrt(np.mean((model.reconstruct(images).numpy() - images) ** 2))
+    error = np.sqrt(np.mean((made - images) ** 2))
     return {
         "captions_right_percent": 100 * found.caption_accuracy,
         "root_mean_squared_error": float(error),

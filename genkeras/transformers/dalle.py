@@ -21,14 +21,14 @@ import tensorflow as tf
 from genkeras import checks
 from genkeras.layers.attention import causal_mask
 from genkeras.layers.dropout import Dropout
-from genkeras.layers.transformer_block import EncoderBlock
+from genkeras.layers.transformer_block import pre_norm_blocks
 from genkeras.likelihoods import Categorical
 from genkeras.models import ExplicitModel
 from genkeras.training import mean_loss, replica_seed
 from genkeras.transformers.decoding import NEVER, PAD, START
 
 # Blocks take seeds + 1000, + 1100, ...; the tables + 0, + 1, ...; dropout + 10.
-BLOCKS, STRIDE, DROPOUT = 1000, 100, 10
+BLOCKS, DROPOUT = 1000, 10
 
 
 @keras.saving.register_keras_serializable(package="genkeras")
@@ -94,18 +94,14 @@ class DALLE(ExplicitModel):
         self.dropout = checks.real("dropout", dropout, below=1.0)
         self.caption_weight = checks.real("caption_weight", caption_weight)
         self.caption_dropout = checks.real("caption_dropout", caption_dropout, below=1.0)
-        self.blocks = [
-            EncoderBlock(
-                self.num_heads,
-                self.hidden_units,
-                self.dropout,
-                activation="gelu",
-                pre_norm=True,
-                seed=checks.seed(self.seed, BLOCKS + STRIDE * k),
-                dtype=self.dtype_policy,
-            )
-            for k in range(self.num_layers)
-        ]
+        self.blocks = pre_norm_blocks(
+            self.num_layers,
+            self.num_heads,
+            self.hidden_units,
+            self.dropout,
+            checks.seed(self.seed, BLOCKS),
+            self.dtype_policy,
+        )
         self.final_norm = keras.layers.LayerNormalization(epsilon=1e-5, dtype=self.dtype_policy)
         self.drop = Dropout(self.dropout, checks.seed(self.seed, DROPOUT))
         self._draws = {}
@@ -211,7 +207,9 @@ class DALLE(ExplicitModel):
     def _sample_block(
         self, seed, given, kept, condition, temperature, guidance, top_k=None, guided=False
     ):
-        draw = self._draws.setdefault((top_k, guided), self._compiled_draw(top_k, guided))
+        if (top_k, guided) not in self._draws:
+            self._draws[top_k, guided] = self._compiled_draw(top_k, guided)
+        draw = self._draws[top_k, guided]
         count, size = given.shape[0], math.prod(self.grid_shape)
         noise = self.likelihood.noise((count, size), seed)
         given, kept = tf.reshape(given, (count, size)), tf.constant(kept.reshape(size))

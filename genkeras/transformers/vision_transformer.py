@@ -12,9 +12,9 @@ import tensorflow as tf
 from genkeras import checks
 from genkeras.layers.attention import LearnedPositions
 from genkeras.layers.dropout import Dropout
-from genkeras.layers.transformer_block import EncoderBlock
+from genkeras.layers.transformer_block import pre_norm_blocks
 
-BLOCKS, STRIDE = 1000, 100  # blocks take seeds + 1000, + 1100, ...
+BLOCKS = 1000  # blocks take seeds + 1000, + 1100, ...
 
 
 @keras.saving.register_keras_serializable(package="genkeras")
@@ -79,18 +79,14 @@ class VisionTransformer(keras.Model):
             self.num_patches + 1, checks.seed(self.seed, 2), dtype=self.dtype_policy
         )
         self.drop = Dropout(self.dropout, checks.seed(self.seed, 3), dtype=self.dtype_policy)
-        self.blocks = [
-            EncoderBlock(
-                self.num_heads,
-                self.hidden_units,
-                self.dropout,
-                activation="gelu",
-                pre_norm=True,
-                seed=checks.seed(self.seed, BLOCKS + STRIDE * k),
-                dtype=self.dtype_policy,
-            )
-            for k in range(self.num_layers)
-        ]
+        self.blocks = pre_norm_blocks(
+            self.num_layers,
+            self.num_heads,
+            self.hidden_units,
+            self.dropout,
+            checks.seed(self.seed, BLOCKS),
+            self.dtype_policy,
+        )
         self.final_norm = keras.layers.LayerNormalization(epsilon=1e-5, dtype=self.dtype_policy)
 
     @property
