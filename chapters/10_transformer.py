@@ -894,7 +894,7 @@ book.figure(
 # %%
 sizes = book.setting(
     default={"model_dim": 64, "num_heads": 4, "num_layers": 1, "hidden_units": 128},
-    full={"model_dim": 128, "num_heads": 4, "num_layers": 2, "hidden_units": 256},
+    full={"model_dim": 64, "num_heads": 4, "num_layers": 2, "hidden_units": 128},
 )
 
 
@@ -1109,7 +1109,7 @@ book.say(
 # it was chosen, among three or more, on validation numbers.)
 
 # %%
-steps = book.setting(default=320, full=6000)
+steps = book.setting(default=320, full=1500)
 seeds = book.setting(default=(0,), full=(0, 1, 2))
 smoothing = 0.1
 
@@ -1121,7 +1121,7 @@ def without_positions(seed=0):
 
 
 def recurrent(seed=0):
-    units = book.setting(default=72, full=192)
+    units = book.setting(default=72, full=96)
     model = LSTMSequenceToSequence(len(korean), len(english_words), units, max_length=32, seed=seed)
     model.build({"source": (None, None), "target": (None, None)})
     return model
@@ -1500,7 +1500,7 @@ book.say(
 # prefers the wrong one, and no search can help.
 
 # %%
-early_steps = book.setting(default=100, full=1200)
+early_steps = book.setting(default=100, full=200)
 early = trial
 fit(early, first_weights, early_steps, lineup["Transformer"][1])
 asked = korean.encode(text.test.source)
@@ -1688,7 +1688,7 @@ if book.setting(default=False, full=True):
     settings = recipe.MULTI30K | {"warmup_steps": 1000, "dropout": 0.1}
     german = recipe.make_model(settings, pieces)
     batches, per_epoch = recipe.in_buckets(settings, pieces.train.x)(0)
-    german.fit(batches, steps_per_epoch=per_epoch, epochs=12, verbose=book.verbosity())
+    german.fit(batches, steps_per_epoch=per_epoch, epochs=8, verbose=book.verbosity())
     in_english = pieces.test.pairs.source
     sentence = next(k for k, words in enumerate(in_english) if len(words.split()) == 10)
     source = pieces.source.encode(in_english[sentence : sentence + 1])
@@ -1711,7 +1711,7 @@ if book.setting(default=False, full=True):
     book.figure(
         figure,
         "german",
-        "A sentence of Multi30k and its translation by a Transformer after 12 epochs (recipe "
+        "A sentence of Multi30k and its translation by a Transformer after 8 epochs (recipe "
         f"`{recipe.MULTI30K_RECIPE.name}` has {recipe.MULTI30K['epochs']}), in byte pairs; weights "
         "of the last decoder block, mean of its heads.",
         alt="A map of German pieces against English pieces, dark near the diagonal and where the "
