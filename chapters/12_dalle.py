@@ -892,7 +892,7 @@ dataset = dalle.TokenizedScenes(
 )
 reading = book.setting(
     default={"epochs": 8, "batch_size": 32, "rate": 3e-3},
-    full={"epochs": 5, "batch_size": 32, "rate": 1e-3},
+    full={"epochs": 6, "batch_size": 32, "rate": 2e-3},
 )
 model = DALLE(
     vae.grid_shape,

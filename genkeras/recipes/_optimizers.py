@@ -1,4 +1,4 @@
-"""The optimiser that recipes share."""
+"""Optimisers and learning rates that recipes share."""
 
 import math
 
@@ -14,7 +14,7 @@ def adamw_on_a_cosine(settings, num_rows, beta_2=0.999):
     """
     import keras
 
-    steps = settings["epochs"] * math.ceil(num_rows / settings["batch_size"])
+    steps = num_steps(settings, num_rows)
     schedule = keras.optimizers.schedules.CosineDecay(
         initial_learning_rate=0.0,
         warmup_target=settings["learning_rate"],
@@ -26,3 +26,17 @@ def adamw_on_a_cosine(settings, num_rows, beta_2=0.999):
     )
     optimizer.exclude_from_weight_decay(var_names=["bias"])
     return optimizer
+
+
+def falling_on_a_cosine(settings, num_rows):
+    """A learning rate that falls from `settings["learning_rate"]` to 0 over all steps."""
+    import keras
+
+    return keras.optimizers.schedules.CosineDecay(
+        settings["learning_rate"], num_steps(settings, num_rows)
+    )
+
+
+def num_steps(settings, num_rows):
+    """Updates in all epochs of a recipe."""
+    return settings["epochs"] * math.ceil(num_rows / settings["batch_size"])
