@@ -1209,10 +1209,8 @@ if book.setting(default=False, full=True):
         f"{percent(dalle_seen.attribute_accuracy)}%; where it was not, the GAN "
         f"{percent(gan_new.attribute_accuracy)}% and {percent(gan_new.caption_accuracy)}% of the "
         f"captions, DALL-E {percent(dalle_new.attribute_accuracy)}% and "
-        f"{percent(dalle_new.caption_accuracy)}% (@table:gan, @fig:gan). The GAN draws something "
-        "for a label that it was never trained on, since its other weights know what scenes look "
-        "like; which scene, the label's weights decide, and these are the random numbers of the "
-        "start."
+        f"{percent(dalle_new.caption_accuracy)}% (@table:gan, @fig:gan). What the GAN draws for a "
+        "label that it was never trained on is left to the random numbers of the start."
     )
 
 # %% [markdown]
