@@ -1634,7 +1634,9 @@ book.say(
 book.say(
     "**The judge is trained on, by hand.** Whoever chooses temperature, guidance and the best of "
     f"{tries} on the captions that are then reported measures how well they chose. The recipes "
-    "below report the plain sample on captions that were used for nothing else."
+    "below choose temperature and guidance on the validation captions and report on captions that "
+    "were used for nothing else; what plain samples have is in the details under "
+    "[results](../scoreboard.md)."
 )
 
 # %% [markdown]
@@ -1648,8 +1650,8 @@ book.recipes(
     dalle.RECIPES,
     "Percent of the attributes that are right by the judge, on 1,000 test scenes with "
     "combinations never seen: of true pictures after tokens and back; of pictures drawn from "
-    "their captions, one each, temperature 1, no guidance, no choosing. ± standard error over "
-    "pictures.",
+    "their captions, one each, temperature and guidance chosen on validation captions. ± standard "
+    "error over pictures.",
     name="recorded",
     beside={"whole captions": "captions_right_percent"},
 )
