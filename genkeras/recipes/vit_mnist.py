@@ -53,7 +53,7 @@ def make_transformer(settings, dataset):
         settings["dropout"],
         seed=settings["seed"],
     )
-    return _compiled(model, settings, dataset)
+    return _compiled(model, settings, dataset, jit_compile=True)
 
 
 def make_convolutional(settings, dataset):
@@ -64,17 +64,18 @@ def make_convolutional(settings, dataset):
     images, _, logits = convolutional_classifier(
         (SIDE, SIDE), NUM_CLASSES, settings["dense_units"], settings["dropout"], settings["seed"]
     )
-    return _compiled(keras.Model(images, logits), settings, dataset)
+    # On a CPU XLA makes convolutions slower.
+    return _compiled(keras.Model(images, logits), settings, dataset, jit_compile=False)
 
 
-def _compiled(model, settings, dataset):
+def _compiled(model, settings, dataset, jit_compile):
     import keras
 
     model.compile(
         adamw_on_a_cosine(settings, len(dataset.train.x)),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
-        jit_compile=True,
+        jit_compile=jit_compile,
     )
     return model
 
