@@ -891,7 +891,7 @@ dataset = dalle.TokenizedScenes(
     rows["train"], rows["valid"], rows["test"], vocabulary=vocabulary, vae=vae
 )
 reading = book.setting(
-    default={"epochs": 8, "batch_size": 32, "rate": 3e-3},
+    default={"epochs": 7, "batch_size": 32, "rate": 3e-3},
     full={"epochs": 6, "batch_size": 32, "rate": 2e-3},
 )
 model = DALLE(
@@ -906,7 +906,8 @@ model = DALLE(
 model.compile(
     keras.optimizers.AdamW(
         on_a_cosine(reading["rate"], steps_of(reading)), weight_decay=0.01, beta_2=0.98
-    )
+    ),
+    jit_compile=True,
 )
 history = model.fit(
     rows["train"].x,
