@@ -67,9 +67,10 @@ def test_importance_weighting_tends_to_the_evidence():
     assert np.all(np.abs(found - evidence) <= Z * np.sqrt(relative / draws) + relative / draws)
 
 
-def test_the_kl_is_to_the_uniform_prior():
+@pytest.mark.parametrize("training", [False, True])
+def test_the_kl_is_to_the_uniform_prior(training):
     model = made()
-    kl = model(tf.constant(X))[:, 1].numpy()
+    kl = model(tf.constant(X), training=training)[:, 1].numpy()
     log_q, _ = enumerated(model)
     expected = (np.exp(log_q) * (log_q + 2 * np.log(NUM_TOKENS))).sum(axis=1)
     np.testing.assert_allclose(kl, expected, rtol=1e-5)
