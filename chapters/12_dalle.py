@@ -52,6 +52,18 @@ def percent(share, standard_error=None):
     return f"{100 * share:.1f} ± {100 * standard_error:.1f}"
 
 
+parts = ("place", "shape", "colour", "size", "number")
+
+
+def cells(it):
+    """What of a `SceneAccuracy` the tables show, in percent."""
+    return [
+        percent(it.attribute_accuracy, it.attribute_standard_error),
+        percent(it.caption_accuracy, it.caption_standard_error),
+        *(percent(getattr(it, part)) for part in parts),
+    ]
+
+
 # %% [markdown]
 # ## The question
 #
@@ -774,16 +786,11 @@ book.table(
     [
         [
             name,
-            percent(it.attribute_accuracy, it.attribute_standard_error),
-            percent(it.caption_accuracy, it.caption_standard_error),
-            *(
-                percent(getattr(it, part))
-                for part in ("place", "shape", "colour", "size", "number")
-            ),
+            *cells(it),
         ]
         for name, it in judged.items()
     ],
-    ["", "attributes", "captions", "place", "shape", "colour", "size", "number"],
+    ["", "attributes", "captions", *parts],
     f"Percent right by the judge, of {len(test)} test scenes: of all attributes, of whole captions "
     "(± standard error over the pictures), and by attribute. An object that is unclear has "
     "no right shape, colour or size.",
@@ -1024,14 +1031,11 @@ book.figure(
 )
 
 # %% tags=["hide"]
-parts = ("place", "shape", "colour", "size", "number")
 book.table(
     [
         [
             name,
-            percent(it.attribute_accuracy, it.attribute_standard_error),
-            percent(it.caption_accuracy, it.caption_standard_error),
-            *(percent(getattr(it, part)) for part in parts),
+            *cells(it),
         ]
         for name, it in found.items()
     ],
@@ -1189,9 +1193,7 @@ if book.setting(default=False, full=True):
                 who,
                 kind,
                 f"{len(own[kind])}",
-                percent(it.attribute_accuracy, it.attribute_standard_error),
-                percent(it.caption_accuracy, it.caption_standard_error),
-                *(percent(getattr(it, part)) for part in parts),
+                *cells(it),
             ]
             for (who, kind), it in judged_singles.items()
         ],
@@ -1505,9 +1507,7 @@ book.table(
     [
         [
             name,
-            percent(it.attribute_accuracy, it.attribute_standard_error),
-            percent(it.caption_accuracy, it.caption_standard_error),
-            *(percent(getattr(it, part)) for part in parts),
+            *cells(it),
         ]
         for name, it in by_help.items()
     ],
