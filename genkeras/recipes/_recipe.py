@@ -28,8 +28,8 @@ class Recipe:
         candidates: settings for `search` to compare on validation data, as changes to `settings`.
         load: `() -> Dataset`, or a list of them, one for each fold.
         make_model: `(settings, dataset) -> compiled model`.
-        score: `(model, dataset) -> (value, standard error)` of the metric, on the test split.
-        beside: `(model, dataset) -> dictionary` of further figures to record, or None.
+        score: `(model, dataset) -> (value, standard error, beside)` of the metric, on the test
+            split; `beside` is a dictionary of further figures to record.
         draw: `(model, directory) -> None`, saves pictures of the trained model, or None.
         augment: `settings -> function`, what `epoch_batches` takes as `augment`, or None.
         batches: `(settings, data) -> function`, what `fit_resumable` takes as `batches`, or None.
@@ -58,7 +58,6 @@ class Recipe:
     load: Callable
     make_model: Callable
     score: Callable
-    beside: Callable | None = None
     draw: Callable | None = None
     augment: Callable | None = None
     batches: Callable | None = None
@@ -89,7 +88,7 @@ def run(recipe, directory, site, verbose=2):
     for fold, (settings, dataset) in enumerate(_runs(recipe, directory, verbose)):
         place = _fold_directory(run_directory, fold)
         model, history = _train(recipe, settings, dataset, place, verbose)
-        value, standard_error = recipe.score(model, dataset)
+        value, standard_error, beside = recipe.score(model, dataset)
         folds.append(
             {
                 "value": value,
@@ -98,7 +97,7 @@ def run(recipe, directory, site, verbose=2):
                 "train_loss": history[-1][recipe.logged],
                 "seconds": sum(logs["seconds"] for logs in history),
                 "curves": {name: [logs.get(name) for logs in history] for name in recipe.curve},
-                "beside": recipe.beside(model, dataset) if recipe.beside else {},
+                "beside": beside,
             }
         )
         if verbose and len(folds) > 1:
@@ -126,9 +125,9 @@ def run(recipe, directory, site, verbose=2):
         "train_loss": _mean(folds, "train_loss"),
         "search": _searched(recipe, directory),
     }
-    if recipe.beside:
-        names = folds[0]["beside"]
-        result["beside"] = {name: _mean([f["beside"] for f in folds], name) for name in names}
+    figures = [fold["beside"] for fold in folds]
+    if figures[0]:
+        result["beside"] = {name: _mean(figures, name) for name in figures[0]}
     if len(folds) > 1:
         result["folds" if recipe.seeds == 1 else "runs"] = [fold["value"] for fold in folds]
     if recipe.curve:

@@ -10,7 +10,7 @@ Note: their optimiser is SGD with momentum; here it is Adam. Grey levels in [0, 
 from genkeras.recipes._games import compiled
 from genkeras.recipes._pictures import mean_logits
 from genkeras.recipes._recipe import Recipe
-from genkeras.recipes.gan_mnist import SHAPE, beside, labelled, load, score, watch
+from genkeras.recipes.gan_mnist import SHAPE, labelled, load, score, watch
 
 HIDDEN = (1000, 1000)
 NUM_LABELS, NUM_CLUSTERS = 10, 16
@@ -111,7 +111,7 @@ def test_error(model, dataset):
 
     found = model.classify(dataset.test.x).numpy().argmax(axis=1)
     share, error = share_error(found != dataset.test.labels)
-    return 100 * share, 100 * error
+    return 100 * share, 100 * error, {}
 
 
 def watch_error(settings, dataset):
@@ -132,7 +132,7 @@ def cluster_score(model, dataset):
     valid, test = dataset.valid, dataset.test
     names = label_clusters(model.classify(valid.x).numpy(), valid.labels)
     share, error = cluster_accuracy(model.classify(test.x).numpy(), test.labels, names)
-    return 100 * share, 100 * error
+    return 100 * share, 100 * error, {}
 
 
 def watch_clusters(settings, dataset):
@@ -184,7 +184,6 @@ RECIPES = (
         budget="90 minutes on two CPU cores",
         make_model=make_model,
         score=score,
-        beside=beside,
         callbacks=watch,
         curve=("value", "real_score", "fake_score", "parzen"),
     ),

@@ -160,11 +160,6 @@ def drawn(model, dataset, split, **how):
 
 def score_reconstructions(model, dataset):
     """Percent of the attributes that the judge still reads from reconstructed test pictures."""
-    found = judged(model.reconstruct(dataset.test.images).numpy(), dataset.test.scenes)
-    return 100 * found.attribute_accuracy, 100 * found.attribute_standard_error
-
-
-def beside_reconstructions(model, dataset):
     import numpy as np
 
     from genkeras.evaluation import codebook_use
@@ -174,12 +169,13 @@ def beside_reconstructions(model, dataset):
     found = judged(made, dataset.test.scenes)
     used, perplexity = codebook_use(model.tokens(images).numpy(), model.num_tokens)
     error = np.sqrt(np.mean((made - images) ** 2))
-    return {
+    beside = {
         "captions_right_percent": 100 * found.caption_accuracy,
         "root_mean_squared_error": float(error),
         "tokens_used": used,
         "perplexity_of_tokens": perplexity,
     }
+    return 100 * found.attribute_accuracy, 100 * found.attribute_standard_error, beside
 
 
 def watch_reconstructions(settings, dataset):
@@ -189,21 +185,17 @@ def watch_reconstructions(settings, dataset):
 
 
 def score(model, dataset):
-    """Percent of the attributes of held-out captions that one sample of each shows."""
-    way = chosen_way(model, dataset)
-    found = judged(drawn(model, dataset, dataset.test, **way), dataset.test.scenes)
-    return 100 * found.attribute_accuracy, 100 * found.attribute_standard_error
+    """Percent of the attributes of held-out captions that one sample of each shows.
 
-
-def beside(model, dataset):
-    """Of the same pictures; of plain samples of the model; of the judge on the true pictures."""
+    Beside it: more of the same pictures, of plain samples and of the judge on the true pictures.
+    """
     from genkeras.evaluation import scene_accuracy
 
     test, way = dataset.test, chosen_way(model, dataset)
     found = judged(drawn(model, dataset, test, **way), test.scenes)
     plain = judged(drawn(model, dataset, test), test.scenes)
     true = scene_accuracy(load_scenes().test.images, test.scenes)
-    return {
+    beside = {
         **way,
         "captions_right_percent": 100 * found.caption_accuracy,
         **{
@@ -214,6 +206,7 @@ def beside(model, dataset):
         "captions_right_in_plain_samples_percent": 100 * plain.caption_accuracy,
         "judge_error_percent": 100 * (1 - true.caption_accuracy),
     }
+    return 100 * found.attribute_accuracy, 100 * found.attribute_standard_error, beside
 
 
 def chosen_way(model, dataset):
@@ -263,7 +256,6 @@ DISCRETE_VAE = _recipe(
     load=load_scenes,
     make_model=make_discrete_vae,
     score=score_reconstructions,
-    beside=beside_reconstructions,
     inputs=lambda split: split.images,
     callbacks=watch_reconstructions,
     curve=("loss", "attributes", "captions"),
@@ -280,7 +272,6 @@ RECIPES = (
         load=load_tokens,
         make_model=make_dalle,
         score=score,
-        beside=beside,
         inputs=lambda split: split.x,
         callbacks=watch,
         curve=("loss", "attributes", "captions"),

@@ -64,11 +64,7 @@ def judged(model, dataset, images):
 
 
 def score(model, dataset):
-    return judged(model, dataset, dataset.test.x)[0], 0.0
-
-
-def beside(model, dataset):
-    """What the distance is to be read with: that of true images, and the digits of the samples."""
+    """The distance, and what it is to be read with: that of true images, and the digits drawn."""
     import numpy as np
 
     from genkeras.evaluation import frechet_distance
@@ -76,13 +72,15 @@ def beside(model, dataset):
     train, test = ((part.x[:NUM_SAMPLES] + 1) / 2 for part in (dataset.train, dataset.test))
     classifier = judge(dataset)
     missed = classifier.classes(test) != dataset.test.labels[:NUM_SAMPLES]
-    return {
-        "class_entropy": judged(model, dataset, dataset.test.x)[1],
+    distance, entropy = judged(model, dataset, dataset.test.x)
+    beside = {
+        "class_entropy": entropy,
         "distance_of_training_images": frechet_distance(
             classifier.features(train), classifier.features(test)
         ),
         "judge_error_percent": 100 * float(np.mean(missed)),
     }
+    return distance, 0.0, beside
 
 
 def watch(settings, dataset):
@@ -111,7 +109,6 @@ RECIPES = (
         load=load,
         make_model=make_model,
         score=score,
-        beside=beside,
         seeds=5,
         logged="discriminator_loss",
         callbacks=watch,

@@ -136,21 +136,13 @@ def samples(model):
 
 
 def score(model, dataset):
+    """The score of samples; the chosen width, and the score of data in place of samples."""
     from genkeras.evaluation import parzen_log_likelihood
 
-    value, error, _ = parzen_log_likelihood(samples(model), dataset.valid.x, dataset.test.x)
-    return value, error
-
-
-def beside(model, dataset):
-    """The chosen width, and what the score says of data in place of samples."""
-    from genkeras.evaluation import parzen_log_likelihood
-
-    _, _, sigma = parzen_log_likelihood(samples(model), dataset.valid.x, dataset.test.x[:1])
-    data, _, _ = parzen_log_likelihood(
-        dataset.train.x[:NUM_SAMPLES], dataset.valid.x, dataset.test.x
-    )
-    return {"sigma": sigma, "parzen_log_likelihood_of_training_images": data}
+    train, valid, test = (split.x for split in (dataset.train, dataset.valid, dataset.test))
+    value, error, sigma = parzen_log_likelihood(samples(model), valid, test)
+    data, _, _ = parzen_log_likelihood(train[:NUM_SAMPLES], valid, test)
+    return value, error, {"sigma": sigma, "parzen_log_likelihood_of_training_images": data}
 
 
 def watch(settings, dataset):
@@ -182,7 +174,6 @@ def _recipe(name, settings, value, where, make_model, inputs):
         load=load,
         make_model=make_model,
         score=score,
-        beside=beside,
         inputs=inputs,
         logged="discriminator_loss",
         callbacks=watch,

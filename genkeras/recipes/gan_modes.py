@@ -79,12 +79,9 @@ def coverage(model, dataset, num_samples=NUM_SAMPLES):
 
 def score(model, dataset):
     """The modes of one run; the error over the runs is the recipe's."""
-    return float(coverage(model, dataset).modes), 0.0
-
-
-def beside(model, dataset):
     found = coverage(model, dataset)
-    return {"high_quality": found.high_quality, "reverse_kl": found.reverse_kl}
+    beside = {"high_quality": found.high_quality, "reverse_kl": found.reverse_kl}
+    return float(found.modes), 0.0, beside
 
 
 def watch(settings, dataset):
@@ -117,7 +114,6 @@ def _recipe(name, load, published, make_model, settings):
         load=load,
         make_model=make_model,
         score=score,
-        beside=beside,
         seeds=3,
         logged="discriminator_loss",
         callbacks=watch,

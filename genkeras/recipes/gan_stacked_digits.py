@@ -145,22 +145,20 @@ def coverage(model, classifier, num_samples):
 
 
 def score(model, dataset):
-    return float(coverage(model, judge(dataset), NUM_SAMPLES).modes), 0.0
-
-
-def beside(model, dataset):
-    """How evenly the modes are hit, and what the judge makes of true images."""
+    """The modes of one run; how evenly they are hit, and what the judge makes of true images."""
     import numpy as np
 
     from genkeras.evaluation import class_coverage
 
     classifier = judge(dataset)
     of_images = numbers(classifier, dataset.test.x)
-    return {
-        "reverse_kl": coverage(model, classifier, NUM_SAMPLES).reverse_kl,
+    found = coverage(model, classifier, NUM_SAMPLES)
+    beside = {
+        "reverse_kl": found.reverse_kl,
         "modes_of_test_images": class_coverage(of_images, NUM_MODES).modes,
         "judge_error_percent": 100 * float(np.mean(of_images != dataset.test.labels)),
     }
+    return float(found.modes), 0.0, beside
 
 
 def watch(settings, dataset):
@@ -193,7 +191,6 @@ RECIPES = (
         load=load,
         make_model=make_model,
         score=score,
-        beside=beside,
         augment=stack,
         logged="discriminator_loss",
         callbacks=watch,

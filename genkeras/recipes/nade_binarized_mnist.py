@@ -54,7 +54,7 @@ def make_model(settings, dataset):
 def score(model, dataset):
     from genkeras.evaluation import mean_nll
 
-    return mean_nll(model, dataset.test.x, batch_size=1000)
+    return *mean_nll(model, dataset.test.x, batch_size=1000), {}
 
 
 def draw(model, directory):

@@ -87,7 +87,7 @@ def _compiled(model_class, settings, dataset, **depth):
 def score(model, dataset):
     from genkeras.evaluation import mean_nll
 
-    return mean_nll(model, dataset.test.x, batch_size=500)
+    return *mean_nll(model, dataset.test.x, batch_size=500), {}
 
 
 def _recipe(name, published, status, make_model):

@@ -126,14 +126,8 @@ def start_at_quantiles(model, x, scale):
 
 
 def score(model, dataset):
-    from genkeras.evaluation import mean_nll
-
-    nll, standard_error = mean_nll(model, dataset.test.x, batch_size=1000)
-    return -nll, standard_error
-
-
-def beside(model, dataset):
-    """What the figure of one fold is to be read with, all in nats but the share of rows."""
+    """The figure of one fold, and what to read it with: in nats, but for the share of rows."""
+    from scipy.stats import sem
     from sklearn.covariance import EmpiricalCovariance
 
     from genkeras.evaluation import SpikeDensity, log_probs, repeated_rows
@@ -143,13 +137,14 @@ def beside(model, dataset):
     of_spikes = SpikeDensity(train, valid, MIN_SCALE).log_prob(test)
     repeated = repeated_rows(test, train)
     gaussian = EmpiricalCovariance().fit(train.astype("float64"))
-    return {
+    beside = {
         "spike_baseline": float(of_spikes.mean()),
         "gaussian_baseline": float(gaussian.score(test.astype("float64"))),
         "without_repeated_rows": float(of_model[~repeated].mean()),
         "spike_baseline_without_repeated_rows": float(of_spikes[~repeated].mean()),
         "share_of_repeated_rows": float(repeated.mean()),
     }
+    return float(of_model.mean()), float(sem(of_model)), beside
 
 
 def _load(name):
@@ -187,7 +182,6 @@ def _recipe(name):
         load=functools.partial(_load, name),
         make_model=make_model,
         score=score,
-        beside=beside,
     )
 
 

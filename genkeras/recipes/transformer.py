@@ -142,27 +142,23 @@ def exact_match(model, pairs, dataset):
 
 
 def score_numbers(model, dataset):
-    """Percent of numbers never seen that are translated without a mistake."""
-    from genkeras.evaluation import share_error
+    """Percent of numbers never seen that are translated without a mistake.
 
-    share, error = share_error(exact_match(model, dataset.test.pairs, dataset))
-    return 100 * share, 100 * error
-
-
-def beside_numbers(model, dataset):
-    """The same for counts of digits never seen, one inside and two outside of those in training.
-
-    All their words are in the training rows: from 10 digits on there is "billion".
+    Beside it: the same for counts of digits never seen, one inside and two outside of those in
+    training. All their words are in the training rows: from 10 digits on there is "billion".
     """
     import numpy as np
 
     from genkeras.datasets import longer_numbers
+    from genkeras.evaluation import share_error
 
-    return {
+    share, error = share_error(exact_match(model, dataset.test.pairs, dataset))
+    beside = {
         f"exact_match_percent_{digits}_digits": 100
         * float(np.mean(exact_match(model, longer_numbers(digits, 1000), dataset)))
         for digits in (8, 11, 12)
     }
+    return 100 * share, 100 * error, beside
 
 
 def in_buckets(settings, data):
@@ -184,28 +180,28 @@ def translated(model, pairs, dataset):
 
 
 def score_multi30k(model, dataset, num_draws=200):
-    """BLEU in percent, and its standard error over sentences drawn anew with replacement."""
+    """BLEU in percent, and its standard error over sentences drawn anew with replacement.
+
+    Beside it: sacreBLEU of the sentences, joined again, against the references as written.
+    """
     import numpy as np
 
-    from genkeras.evaluation import tokenised_bleu
+    from genkeras.datasets import joined_tokens, multi30k
+    from genkeras.evaluation import sacre_bleu, tokenised_bleu
 
     pairs = dataset.test.pairs
     found, wanted = np.array(translated(model, pairs, dataset)), np.array(pairs.target)
     rows = np.random.default_rng(0).integers(len(found), size=(num_draws, len(found)))
     drawn = [tokenised_bleu(found[part], wanted[part]) for part in rows]
-    return tokenised_bleu(found, wanted), float(np.std(drawn, ddof=1))
-
-
-def beside_multi30k(model, dataset):
-    """sacreBLEU of lower-cased sentences, joined again, against the references as written."""
-    from genkeras.datasets import joined_tokens, multi30k
-    from genkeras.evaluation import sacre_bleu
-
-    sentences = joined_tokens(translated(model, dataset.test.pairs, dataset), "de")
+    sentences = joined_tokens(found, "de")
     references = multi30k().test.target
     cased, _ = sacre_bleu(sentences, references)
     lowered, _ = sacre_bleu(sentences, [reference.lower() for reference in references])
-    return {"sacrebleu_cased_detokenised": cased, "sacrebleu_lower_detokenised": lowered}
+    beside = {
+        "sacrebleu_cased_detokenised": cased,
+        "sacrebleu_lower_detokenised": lowered,
+    }
+    return tokenised_bleu(found, wanted), float(np.std(drawn, ddof=1)), beside
 
 
 NUMBERS_RECIPE = Recipe(
@@ -223,7 +219,6 @@ NUMBERS_RECIPE = Recipe(
     load=load_numbers,
     make_model=make_model,
     score=score_numbers,
-    beside=beside_numbers,
     inputs=lambda split: split.x,
 )
 
@@ -247,7 +242,6 @@ MULTI30K_RECIPE = Recipe(
     load=load_multi30k,
     make_model=make_model,
     score=score_multi30k,
-    beside=beside_multi30k,
     batches=in_buckets,
     averaged=AVERAGED,
     inputs=lambda split: split.x,

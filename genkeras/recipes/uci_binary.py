@@ -106,7 +106,7 @@ def make_nade(settings, dataset):
 def score(model, dataset):
     from genkeras.evaluation import mean_nll
 
-    return mean_nll(model, dataset.test.x, batch_size=1000)
+    return *mean_nll(model, dataset.test.x, batch_size=1000), {}
 
 
 def _compiled(model, settings, dataset):

@@ -111,23 +111,18 @@ def _compiled(model, settings, dataset):
 
 
 def score(model, dataset):
-    from genkeras.evaluation import importance_nll
-
-    return importance_nll(model, dataset.test.x, NUM_IMPORTANCE_SAMPLES)
-
-
-def beside(model, dataset):
-    """Minus the ELBO of the test set, and the active units of each layer."""
+    """The test NLL; minus the ELBO of the test set, and the active units of each layer."""
     import numpy as np
 
-    from genkeras.evaluation import active_units
+    from genkeras.evaluation import active_units, importance_nll
 
     active = active_units(model, dataset.test.x)
     layers = active if isinstance(active, tuple) else (active,)
-    return {
+    beside = {
         "test_negative_elbo": -float(np.mean(model.elbo(dataset.test.x, num_samples=10, seed=0))),
         **{f"active_units_{k}": int(layer.sum()) for k, layer in enumerate(layers, start=1)},
     }
+    return *importance_nll(model, dataset.test.x, NUM_IMPORTANCE_SAMPLES), beside
 
 
 def _recipe(name, published, where, make_model, settings, fixed, candidates=()):
@@ -158,7 +153,6 @@ def _recipe(name, published, where, make_model, settings, fixed, candidates=()):
         load=load_fixed if fixed else load_dynamic,
         make_model=make_model,
         score=score,
-        beside=beside,
         augment=moved_by_a_pixel if fixed else drawn_anew,
     )
 

@@ -92,7 +92,7 @@ def score(model, dataset):
 
     logits = model.predict(dataset.test.x, batch_size=1000, verbose=0)
     share, error = share_error(logits.argmax(axis=1) == dataset.test.labels)
-    return 100 * share, 100 * error
+    return 100 * share, 100 * error, {}
 
 
 def _recipe(name, settings, make_model):

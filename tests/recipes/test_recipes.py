@@ -68,7 +68,7 @@ TOY = """
         settings={"dropout": 0.2, "learning_rate": 3e-3, "epochs": 3, "batch_size": 400, "seed": 1},
         candidates=({"dropout": 0.0, "epochs": 1}, {"dropout": 0.5, "epochs": 1}),
         load=binarized_digits, make_model=make_model,
-        score=lambda model, dataset: mean_nll(model, dataset.test.x),
+        score=lambda model, dataset: (*mean_nll(model, dataset.test.x), {}),
         draw=lambda model, folder: (folder.mkdir(), (folder / "drawn").touch()),
     )
     directory = pathlib.Path(sys.argv[1])
@@ -146,8 +146,11 @@ def recipe_of_two_folds():
         candidates=({}, {"learning_rate": 0.2}),
         load=load,
         make_model=make_model,
-        score=lambda model, dataset: (float(np.sum(model.bias)), 0.0),
-        beside=lambda model, dataset: {"rows": len(dataset.train), "on": dataset.train.x.mean()},
+        score=lambda model, dataset: (
+            float(np.sum(model.bias)),
+            0.0,
+            {"rows": len(dataset.train), "on": dataset.train.x.mean()},
+        ),
     )
 
 
@@ -209,8 +212,7 @@ def test_runs_from_several_seeds_and_the_curves_of_each(recipe_of_two_folds, tmp
         recipe_of_two_folds,
         load=binarized_digits,
         make_model=seeded,
-        score=lambda model, dataset: (float(model.seed), 0.0),
-        beside=None,
+        score=lambda model, dataset: (float(model.seed), 0.0, {}),
         inputs=lambda split: {"x": split.x, "condition": split.labels},
         settings={**recipe_of_two_folds.settings, "epochs": 2, "seed": 3},
         seeds=3,
