@@ -783,13 +783,7 @@ expected = 1 - len(test) / (4 * counts + 1).sum()
 
 # %% tags=["hide"]
 book.table(
-    [
-        [
-            name,
-            *cells(it),
-        ]
-        for name, it in judged.items()
-    ],
+    [[name, *cells(it)] for name, it in judged.items()],
     ["", "attributes", "captions", *parts],
     f"Percent right by the judge, of {len(test)} test scenes: of all attributes, of whole captions "
     "(± standard error over the pictures), and by attribute. An object that is unclear has "
@@ -1032,13 +1026,7 @@ book.figure(
 
 # %% tags=["hide"]
 book.table(
-    [
-        [
-            name,
-            *cells(it),
-        ]
-        for name, it in found.items()
-    ],
+    [[name, *cells(it)] for name, it in found.items()],
     ["", "attributes", "captions", *parts],
     f"Percent right by the judge, of {count} captions, one picture each (± standard error over the "
     "pictures). Through the tokens: true pictures, to tokens and back.",
@@ -1133,11 +1121,13 @@ def first_of_each(split, rows_):
 
 # %% tags=["hide"]
 if book.setting(default=False, full=True):
-    own = {"seen": first_of_each(train, singles(train)), "never seen": singles(test)}
-    asked_for = {"seen": [train.captions[k] for k in own["seen"]]}
-    asked_for["never seen"] = [test.captions[k] for k in own["never seen"]]
-    label_of = {c: k for k, c in enumerate(dict.fromkeys(itertools.chain(*asked_for.values())))}
     lonely = singles(train)
+    split_of = {"seen": "train", "never seen": "test"}
+    own = {"seen": first_of_each(train, lonely), "never seen": singles(test)}
+    asked_for = {
+        kind: [splits[split_of[kind]].captions[k] for k in those] for kind, those in own.items()
+    }
+    label_of = {c: k for k, c in enumerate(dict.fromkeys(itertools.chain(*asked_for.values())))}
     gan = conditional_gan(len(label_of))
     gan_epochs = 60
     gan.fit(
@@ -1149,25 +1139,13 @@ if book.setting(default=False, full=True):
         batch_size=64,
         verbose=book.verbosity(),
     )
-    labels_of = {kind: np.array([label_of[c] for c in them]) for kind, them in asked_for.items()}
-    single_scenes = {
-        kind: [split.scenes[k] for k in own[kind]]
-        for kind, split in (("seen", train), ("never seen", test))
-    }
-    by_gan = {
-        kind: gan.sample(len(them), condition=them, seed=0).numpy()
-        for kind, them in labels_of.items()
-    }
-    by_dalle = {
-        kind: dalle.drawn(
-            model,
-            dataset,
-            dalle.Tokenized(
-                {name: v[own[kind]] for name, v in rows[split].x.items()}, single_scenes[kind]
-            ),
-        )
-        for kind, split in (("seen", "train"), ("never seen", "test"))
-    }
+    by_gan, by_dalle, single_scenes = {}, {}, {}
+    for kind, those in own.items():
+        labels = np.array([label_of[caption] for caption in asked_for[kind]])
+        by_gan[kind] = gan.sample(len(labels), condition=labels, seed=0).numpy()
+        x = {name: values[those] for name, values in rows[split_of[kind]].x.items()}
+        single_scenes[kind] = [splits[split_of[kind]].scenes[k] for k in those]
+        by_dalle[kind] = dalle.drawn(model, dataset, dalle.Tokenized(x, single_scenes[kind]))
     drawn_by = {"conditional GAN": by_gan, "DALL-E": by_dalle}
     judged_singles = {
         (who, kind): dalle.judged(them[kind], single_scenes[kind])
@@ -1189,12 +1167,7 @@ if book.setting(default=False, full=True):
     )
     book.table(
         [
-            [
-                who,
-                kind,
-                f"{len(own[kind])}",
-                *cells(it),
-            ]
+            [who, kind, f"{len(own[kind])}", *cells(it)]
             for (who, kind), it in judged_singles.items()
         ],
         ["", "captions", "pictures", "attributes", "whole captions", *parts],
@@ -1504,13 +1477,7 @@ book.figure(
 
 # %% tags=["hide"]
 book.table(
-    [
-        [
-            name,
-            *cells(it),
-        ]
-        for name, it in by_help.items()
-    ],
+    [[name, *cells(it)] for name, it in by_help.items()],
     ["", "attributes", "captions", *parts],
     f"Percent right of {count} test captions, when the three upper rows of tokens are those of the "
     "true picture.",
