@@ -104,9 +104,9 @@ def transformer(arguments):
 def show(title, table):
     """Prints one table."""
     print(f"\n{title.replace('_', ' ')}")
-    print("  ".join(f"{column:>20}" for column in table[0]))
+    print("  ".join(f"{head:>20}" for head in table[0]))
     for row in table:
-        print("  ".join(f"{value:>20}" for value in row.values()))
+        print("  ".join(f"{value:>{max(20, len(head))}}" for head, value in row.items()))
 
 
 BENCHMARKS = {

@@ -97,9 +97,9 @@ def training_steps(feature_counts):
         rows.append(
             {
                 "features": num_features,
-                "scan_ms": round(1e3 * scan, 2),
-                "graph_cumsum_ratio": round(graph / scan, 2),
-                "eager_cumsum_ratio": round(eager / scan, 2),
+                "scan (ms)": round(1e3 * scan, 2),
+                "cumulative sum, graph ÷ scan": round(graph / scan, 2),
+                "cumulative sum, eager ÷ scan": round(eager / scan, 2),
             }
         )
     return rows
@@ -132,9 +132,9 @@ def peak_memory(feature_counts, batch_sizes=(100, 400)):
     for num_features in feature_counts:
         for batch_size in batch_sizes:
             row = {"features": num_features, "batch": batch_size}
-            for name, outputs in (("scan", scan_outputs), ("cumsum", cumulative_outputs)):
+            for name, outputs in (("scan", scan_outputs), ("cumulative sum", cumulative_outputs)):
                 added = in_fresh_process(_child_memory, outputs, num_features, batch_size)
-                row[f"{name}_mib"] = round(added, 1)
+                row[f"{name} (MiB)"] = round(added, 1)
             rows.append(row)
     return rows
 
@@ -160,8 +160,8 @@ def sampling(feature_counts, sample_counts=(1, 100, 1000)):
                 {
                     "features": num_features,
                     "samples": count,
-                    "loop_s": round(fast, 4),
-                    "per_pixel_ratio": round(per_pixel * num_features / fast, 1),
+                    "loop (s)": round(fast, 4),
+                    "density per variable ÷ loop": round(per_pixel * num_features / fast, 1),
                 }
             )
     return rows

@@ -46,8 +46,8 @@ def sampling(sample_counts=(16, 100)):
                 {
                     "model": name,
                     "images": count,
-                    "loop_s": round(fast, 3),
-                    "full_passes_ratio": round(per_pixel * SIDE**2 / fast, 1),
+                    "loop (s)": round(fast, 3),
+                    "a pass per pixel ÷ loop": round(per_pixel * SIDE**2 / fast, 1),
                 }
             )
     return rows
@@ -76,9 +76,9 @@ def training_steps():
     return [
         {
             "model": name,
-            "step_ms": round(1e3 * taken),
-            "to_pixelcnn_ratio": round(taken / times["PixelCNN"], 2),
-            "eager_ratio": round(eager[name] / taken, 2),
+            "training step (ms)": round(1e3 * taken),
+            "÷ PixelCNN's": round(taken / times["PixelCNN"], 2),
+            "eager ÷ compiled": round(eager[name] / taken, 2),
         }
         for name, taken in times.items()
     ]
@@ -113,9 +113,9 @@ def recurrences(batch_size=16):
         rows.append(
             {
                 "recurrence": name,
-                "compiled_ms": round(1e3 * fast, 1),
-                "graph_ratio": round(graph / fast, 1),
-                "eager_ratio": round(eager / fast, 1),
+                "compiled (ms)": round(1e3 * fast, 1),
+                "graph ÷ compiled": round(graph / fast, 1),
+                "eager ÷ compiled": round(eager / fast, 1),
             }
         )
     return rows
@@ -167,8 +167,8 @@ def growth(sides=(8, 14, 28, 56), batch_size=16):
                 {
                     "model": name,
                     "side": side,
-                    "step_ms": round(1e3 * step / batch_size, 2),
-                    "draw_ms": round(1e3 * draw / batch_size, 2),
+                    "training step (ms)": round(1e3 * step / batch_size, 2),
+                    "sampling (ms)": round(1e3 * draw / batch_size, 2),
                 }
             )
     return rows

@@ -114,9 +114,9 @@ def training():
         table.append(
             {
                 "compiler": compiler,
-                "tokens_per_s": round(count / taken),
-                "plain_tokens_per_s": round(count / plain_taken),
-                "plain_time_ratio": round(plain_taken / taken, 2),
+                "library (tokens/s)": round(count / taken),
+                "stock layers (tokens/s)": round(count / plain_taken),
+                "time, stock ÷ library": round(plain_taken / taken, 2),
             }
         )
     return table
@@ -168,8 +168,8 @@ def decoding(lengths=(32, 128, 512)):
         table.append(
             {
                 "tokens": length,
-                "cached_s": round(quick, 3),
-                "uncached_ratio": round(slow_seconds / quick, 1),
+                "with cache (s)": round(quick, 3),
+                "without ÷ with": round(slow_seconds / quick, 1),
             }
         )
     return table
@@ -207,9 +207,9 @@ def memory(lengths=(512, 1024, 2048, 4096)):
         table.append(
             {
                 "length": length,
-                "added_mib": round(added, 1),
-                "weights_mib": round(weights, 1),
-                "added_in_tables": round(added / weights, 2),
+                "added (MiB)": round(added, 1),
+                "one table of weights (MiB)": round(weights, 1),
+                "added ÷ one table": round(added / weights, 2),
             }
         )
     return table

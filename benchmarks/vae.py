@@ -82,10 +82,10 @@ def training_and_evaluation():
         table.append(
             {
                 "compiler": compiler,
-                "step_ms": round(1e3 * step / steps, 2),
-                "plain_step_ratio": round(plain_step / step, 2),
-                "evaluate_s": round(evaluation, 2),
-                "plain_evaluate_ratio": round(plain_evaluation / evaluation, 2),
+                "training step (ms)": round(1e3 * step / steps, 2),
+                "plain Keras ÷ library, step": round(plain_step / step, 2),
+                "evaluation (s)": round(evaluation, 2),
+                "plain Keras ÷ library, evaluation": round(plain_evaluation / evaluation, 2),
             }
         )
     return table
@@ -121,7 +121,7 @@ def importance_sampling(
                 "samples": num_samples,
                 "compiler": "XLA" if jit_compile else "none",
                 "seconds": round(taken, 1),
-                "peak_mib": round(memory),
+                "peak memory (MiB)": round(memory),
             }
         )
     return table

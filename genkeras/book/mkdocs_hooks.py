@@ -13,28 +13,6 @@ SCOREBOARD = "<!-- scoreboard -->"
 BENCHMARK = re.compile(r"<!-- benchmark (\w+) (\w+) -->")
 RECIPES = re.compile(r"<!-- recipes (\{.*\}) -->")
 
-_BENCHMARK_HEADS = {
-    "scan_ms": "scan (ms)",
-    "graph_cumsum_ratio": "cumulative sum, graph ÷ scan",
-    "eager_cumsum_ratio": "cumulative sum, eager ÷ scan",
-    "scan_mib": "scan (MiB)",
-    "cumsum_mib": "cumulative sum (MiB)",
-    "loop_s": "loop (s)",
-    "per_pixel_ratio": "density per variable ÷ loop",
-    "peak_mib": "peak memory (MiB)",
-    "forward_passes_ratio": "a pass per variable ÷ this",
-    "full_passes_ratio": "a pass per pixel ÷ loop",
-    "step_ms": "training step (ms)",
-    "to_pixelcnn_ratio": "÷ PixelCNN's",
-    "compiled_ms": "compiled (ms)",
-    "graph_ratio": "graph ÷ compiled",
-    "eager_ratio": "eager ÷ compiled",
-    "draw_ms": "sampling (ms)",
-    "plain_step_ratio": "plain Keras ÷ library, step",
-    "plain_loop_ratio": "hand-written loop ÷ library",
-    "evaluate_s": "evaluation (s)",
-    "plain_evaluate_ratio": "plain Keras ÷ library, evaluation",
-}
 _HIGHER_IS_BETTER = ("log-likelihood", "log_likelihood", "accuracy", "bleu", "modes", "auc")
 _STATUS = {
     "V": "read in the source",
@@ -183,11 +161,10 @@ def benchmark(path, name):
         name: which of its tables.
     """
     rows = json.loads(path.read_text(encoding="utf-8"))[name]
-    heads = [_BENCHMARK_HEADS.get(head, head) for head in rows[0]]
     values = [list(row.values()) for row in rows]
     numbers = [k for k, value in enumerate(values[0]) if not isinstance(value, str)]
     cells = [[f"{v:,}" if k in numbers else v for k, v in enumerate(row)] for row in values]
-    table = _table(heads, cells, right=numbers)
+    table = _table(list(rows[0]), cells, right=numbers)
     return f'<div class="gk-wide" markdown="1">\n\n{table}\n\n</div>'
 
 

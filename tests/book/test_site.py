@@ -277,8 +277,8 @@ def test_the_examples_of_the_site_run(tmp_path):
 
 def test_a_benchmark_becomes_a_table(hooks, tmp_path):
     rows = [
-        {"model": "NADE", "features": 784, "scan_ms": 44.5},
-        {"model": "NADE", "features": 3072, "scan_ms": 181.25},
+        {"model": "NADE", "features": 784, "scan (ms)": 44.5},
+        {"model": "NADE", "features": 3072, "scan (ms)": 181.25},
     ]
     (tmp_path / "nade.json").write_text(json.dumps({"training_step": rows, "cpu_cores": 2}))
     text = hooks.benchmark(tmp_path / "nade.json", "training_step")
