@@ -169,10 +169,22 @@ def to_svg(figure):
     buffer = io.BytesIO()
     with mpl.rc_context({"svg.hashsalt": "genkeras", "svg.fonttype": "path"}):
         figure.savefig(
-            buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None}
+            buffer,
+            format="svg",
+            transparent=True,
+            bbox_inches=whole_box(figure),
+            metadata={"Date": None, "Creator": None},
         )
     text = buffer.getvalue().decode("utf-8")
     return re.sub(r"(?m)[ \t]+$", "", text)
+
+
+def whole_box(figure):
+    """The figure's box in inches, with what sticks out of it; None if nothing does."""
+    figure.draw_without_rendering()
+    drawn, box = figure.get_tightbbox(), figure.bbox_inches
+    whole = mpl.transforms.Bbox.union([box, drawn])
+    return None if np.allclose(whole.extents, box.extents, atol=0.01) else whole
 
 
 def to_dark(svg):

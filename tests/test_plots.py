@@ -85,6 +85,22 @@ def test_pictures_are_embedded_pixel_for_pixel():
     assert "image-rendering:pixelated" in svg.replace(" ", "")
 
 
+def test_a_figure_grows_by_what_sticks_out_of_it_and_not_otherwise():
+    def size(y, text):
+        with plots.style():
+            figure, axis = plt.subplots(figsize=(3, 2))
+        axis.text(0.5, y, text, transform=axis.transAxes, va="top")
+        found = re.search(r'viewBox="0 0 ([0-9.]+) ([0-9.]+)"', plots.to_svg(figure))
+        plt.close(figure)
+        return [float(side) for side in found.groups()]  # points, 72 in an inch
+
+    assert size(0.9, "inside") == [216, 144]
+    wide, high = size(-0.3, "one\ntwo\nthree\nfour")
+    assert wide == 216
+    _, higher = size(-0.3, "one\ntwo\nthree\nfour\nfive\nsix")
+    assert 144 < high < higher < 144 + 72
+
+
 def test_a_grid_shows_each_picture_with_its_title():
     figure = plots.image_grid(np.eye(4).reshape(4, 4), (2, 2), columns=3, titles="abcd")
     shown = [axis for axis in figure.axes if axis.images]

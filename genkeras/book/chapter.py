@@ -169,7 +169,7 @@ def figure(fig, name, caption, alt):
     else:
         stem = place.root() / "build" / "figures" / place.script_name() / name
         paths = [*plots.save_light_and_dark(fig, stem), stem.with_suffix(".png")]
-        fig.savefig(paths[-1], dpi=160, facecolor="white")
+        _save_png(fig, paths[-1], dpi=160)
         shown = os.path.relpath(paths[-1], place.root())
         print(f"Figure {shown}\n{_wrapped(caption)}\n", flush=True)
     plt.close(fig)
@@ -274,5 +274,12 @@ def _png(fig):
     import io
 
     buffer = io.BytesIO()
-    fig.savefig(buffer, format="png", dpi=120, facecolor="white")
+    _save_png(fig, buffer, dpi=120)
     return base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def _save_png(fig, target, dpi):
+    from genkeras import plots
+
+    box = plots.whole_box(fig)
+    fig.savefig(target, format="png", dpi=dpi, facecolor="white", bbox_inches=box)
