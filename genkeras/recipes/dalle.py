@@ -37,11 +37,11 @@ SENTENCES = {
     "num_heads": 4,
     "num_layers": 4,
     "hidden_units": 256,
-    "dropout": 0.0,
+    "dropout": 0.1,
     "learning_rate": 2e-3,
     "warmup_steps": 500,
     "weight_decay": 0.05,
-    "epochs": 10,
+    "epochs": 20,
     "batch_size": 64,
     "seed": 0,
 }
