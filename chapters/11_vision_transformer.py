@@ -477,7 +477,8 @@ class Trainer:
 
     def logits(self, weights, x):
         self.load(weights)
-        return self.answer(tf.constant(x)).numpy()
+        parts = np.array_split(x, -(-len(x) // 1000))  # weights of attention take much memory
+        return np.concatenate([self.answer(tf.constant(part)).numpy() for part in parts])
 
     def right(self, weights, x=test_x):
         """Which of the test images, or of changed ones, are named correctly."""

@@ -259,7 +259,7 @@ bits = {
 book.say(
     f"Tokens save DALL-E a factor of {costs[2][4] / costs[3][4]:,.0f} in multiply-adds and "
     f"{costs[2][5] / costs[3][5]:,.0f} in memory (@table:cost), and us "
-    f"{costs[0][4] / costs[1][4]:.0f} and {costs[0][5] / costs[1][5]:.0f}. A picture in bytes has "
+    f"{costs[0][4] / costs[1][4]:.0f} and {costs[0][5] / costs[1][5]:,.0f}. A picture in bytes has "
     f"{bits['DALL-E'][0]:,} bits there and {bits['ours'][0]:,} here; a grid of tokens at most "
     f"{bits['DALL-E'][1]:,.0f} and {bits['ours'][1]:,.0f}. What is lost on the way is lost for "
     "good: no Transformer draws what the tokens cannot say."
@@ -892,7 +892,7 @@ dataset = dalle.TokenizedScenes(
     rows["train"], rows["valid"], rows["test"], vocabulary=vocabulary, vae=vae
 )
 reading = book.setting(
-    default={"epochs": 7, "batch_size": 32, "rate": 3e-3},
+    default={"epochs": 6, "batch_size": 32, "rate": 3e-3},
     full={"epochs": 6, "batch_size": 32, "rate": 2e-3},
 )
 model = DALLE(
