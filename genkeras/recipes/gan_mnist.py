@@ -11,13 +11,13 @@ Note: their optimiser is SGD with a momentum that rises; here it is DCGAN's Adam
     levels in [0, 1].
 """
 
-from genkeras.recipes._games import compiled, watched
+from genkeras.recipes._games import compiled
 from genkeras.recipes._optimizers import falling_on_a_cosine
+from genkeras.recipes._parzen import NUM_SAMPLES, scored, watching
 from genkeras.recipes._pictures import mean_logits, with_levels
 from genkeras.recipes._recipe import Recipe
 
 LATENT_DIM, NUM_LABELS = 100, 10
-NUM_SAMPLES = 10_000
 SHAPE = (784,)
 
 SETTINGS = {
@@ -135,29 +135,6 @@ def samples(model):
         ).numpy()
 
 
-def score(model, dataset):
-    """The score of samples; the chosen width, and the score of data in place of samples."""
-    from genkeras.evaluation import parzen_log_likelihood
-
-    train, valid, test = (split.x for split in (dataset.train, dataset.valid, dataset.test))
-    value, error, sigma = parzen_log_likelihood(samples(model), valid, test)
-    data, _, _ = parzen_log_likelihood(train[:NUM_SAMPLES], valid, test)
-    return value, error, {"sigma": sigma, "parzen_log_likelihood_of_training_images": data}
-
-
-def watch(settings, dataset):
-    """Scores 10,000 samples on the validation images every ten epochs."""
-    from genkeras.evaluation.parzen import NUM_CHOOSING, ParzenWindow, choose_sigma
-
-    def measure(model):
-        drawn = samples(model)
-        sigma = choose_sigma(drawn, dataset.valid.x)
-        valid = dataset.valid.x[:NUM_CHOOSING]
-        return {"parzen": float(ParzenWindow(drawn, sigma).log_prob(valid).mean())}
-
-    return watched(measure, every=10)
-
-
 def _recipe(name, settings, value, where, make_model, inputs):
     return Recipe(
         name=name,
@@ -173,10 +150,10 @@ def _recipe(name, settings, value, where, make_model, inputs):
         candidates=(),
         load=load,
         make_model=make_model,
-        score=score,
+        score=scored(samples),
         inputs=inputs,
         logged="discriminator_loss",
-        callbacks=watch,
+        callbacks=watching(samples),
         curve=("value", "real_score", "fake_score", "parzen"),
     )
 
