@@ -1379,7 +1379,7 @@ book.recipes(
     aae_mnist.RECIPES,
     "Parzen log-likelihood of test images under 10,000 samples (higher is better); percent of test "
     "images named wrongly with 100 labels (lower is better); percent of test images in a cluster "
-    "of their label, 16 clusters (higher is better). ± one standard error over test images. "
+    "of their label, 16 clusters (higher is better). ± one standard error. "
     "Published: tables 1 to 3 of [arXiv:1511.05644](https://arxiv.org/abs/1511.05644).",
     name="published",
 )
@@ -1387,9 +1387,9 @@ book.recipes(
 # %% [markdown]
 # The optimiser is not the paper's (Adam for SGD with momentum), and its errors are over several
 # runs; ours are over the test images of one, but for the clusters over three. All three have
-# dropout in the encoder. With few labels
-# and with clusters the code has five variables and the layers have 400 units in place of 1,000.
-# Numbers of the default profile, on small digits with small networks, compare with none of these.
+# dropout in the encoder. With few labels and with clusters the code has five variables and the
+# layers have 400 units in place of 1,000. Numbers of the default profile, on small digits with
+# small networks, compare with none of these.
 
 # %% [markdown]
 # ## Exercises
