@@ -1191,8 +1191,8 @@ several = [f"{digit}" for digit in range(10) if (names == digit).sum() > 1]
 book.say(
     f"Over the seeds, {mean_error(by_seed, '.1f')}% of the test images are in a cluster of their "
     f"label (@table:clusters, @fig:clusters). One image names a cluster, and it may be an odd one: "
-    "if most of its validation images name it, it is the label of "
-    f"{mean_error(by_most, '.1f')}% of the test images. Digits with more than one cluster for seed 0: "
+    f"named by most of their validation images, the clusters hold {mean_error(by_most, '.1f')}% of "
+    "the test images under their label. Digits with more than one cluster for seed 0: "
     f"{listed(several)}. Nobody said that the clusters should be digits. "
     "They are what one of sixteen words can best say, while a few numbers say the rest; for images "
     "of digits that is mostly the digit. Two digits that are written alike may share "
