@@ -2,7 +2,7 @@
 
 from genkeras.evaluation.bleu import sacre_bleu, tokenised_bleu
 from genkeras.evaluation.classifier import ImageClassifier
-from genkeras.evaluation.clusters import cluster_accuracy, label_clusters
+from genkeras.evaluation.clusters import cluster_accuracy, label_clusters, majority_labels
 from genkeras.evaluation.density import (
     bits_per_dim,
     class_posteriors,
@@ -36,6 +36,7 @@ __all__ = [
     "importance_nll",
     "label_clusters",
     "log_probs",
+    "majority_labels",
     "mean_nll",
     "mode_coverage",
     "nearest_neighbours",

@@ -25,14 +25,36 @@ def label_clusters(probabilities, labels):
     return labels[probabilities.argmax(axis=0)]
 
 
+def majority_labels(probabilities, labels):
+    """The label of each cluster: what most of the examples in it are.
+
+    A cluster that is the most probable one of no example has the label of `label_clusters`.
+
+    Args:
+        probabilities, labels: as of `label_clusters`.
+
+    Returns:
+        Array of shape `(num_clusters,)`; of labels that are as frequent, the least.
+
+    Raises:
+        ValueError: As `label_clusters`.
+    """
+    probabilities, labels = _matched(probabilities, labels)
+    found, names = probabilities.argmax(axis=1), label_clusters(probabilities, labels)
+    for cluster in np.unique(found):
+        kinds, counts = np.unique(labels[found == cluster], return_counts=True)
+        names[cluster] = kinds[counts.argmax()]
+    return names
+
+
 def cluster_accuracy(probabilities, labels, cluster_labels):
     """The share of examples whose most probable cluster has their label.
 
     Args:
         probabilities: Array of shape `(n, num_clusters)`.
         labels: Int array of shape `(n,)`.
-        cluster_labels: Int array of shape `(num_clusters,)`, as `label_clusters` gives it from
-            *other* examples.
+        cluster_labels: Int array of shape `(num_clusters,)`, as `label_clusters` or
+            `majority_labels` gives it from *other* examples.
 
     Returns:
         The share and its standard error over the examples, floats.

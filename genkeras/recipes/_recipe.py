@@ -165,7 +165,7 @@ def search(recipe, directory, verbose=2):
             "train_loss": history[-1][recipe.logged],
         }
         write_json(score_file, score)
-        print(f"{recipe.name}: {candidate} -> {score['validation']:.3f} nats", flush=True)
+        print(f"{recipe.name}: {candidate} -> {score['validation']:.3f}", flush=True)
     return _searched(recipe, directory)
 
 

@@ -154,16 +154,12 @@ def watch_error(settings, dataset):
 
 def cluster_score(model, dataset):
     """Percent of test images in a cluster of their label; beside: if its majority names it."""
-    import numpy as np
-
-    from genkeras.evaluation import cluster_accuracy, label_clusters
+    from genkeras.evaluation import cluster_accuracy, label_clusters, majority_labels
 
     valid, test = dataset.valid, dataset.test
     seen, found = (model.classify(part.x).numpy() for part in (valid, test))
-    members = [valid.labels[seen.argmax(axis=1) == k] for k in range(NUM_CLUSTERS)]
-    most = np.array([np.bincount(labels, minlength=NUM_LABELS).argmax() for labels in members])
     share, error = cluster_accuracy(found, test.labels, label_clusters(seen, valid.labels))
-    by_most, _ = cluster_accuracy(found, test.labels, most)
+    by_most, _ = cluster_accuracy(found, test.labels, majority_labels(seen, valid.labels))
     return 100 * share, 100 * error, {"named_by_most_of_its_images": 100 * by_most}
 
 

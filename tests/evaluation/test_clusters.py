@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from genkeras.evaluation import cluster_accuracy, label_clusters
+from genkeras.evaluation import cluster_accuracy, label_clusters, majority_labels
 
 VALID = [[0.9, 0.1, 0.0], [0.2, 0.5, 0.3], [0.6, 0.4, 0.0], [0.1, 0.2, 0.7]]
 
@@ -11,6 +11,14 @@ VALID = [[0.9, 0.1, 0.0], [0.2, 0.5, 0.3], [0.6, 0.4, 0.0], [0.1, 0.2, 0.7]]
 def test_a_cluster_has_the_label_of_its_most_certain_example():
     # Most rows of cluster 0 are a 4, its surest one is a 7.
     assert label_clusters(VALID, [7, 4, 4, 1]).tolist() == [7, 4, 1]
+
+
+def test_a_cluster_has_the_label_of_most_of_its_examples():
+    rows = [[0.9, 0.1, 0.0], [0.6, 0.4, 0.0], [0.6, 0.4, 0.0], [0.1, 0.8, 0.1]]
+    assert label_clusters(rows, [7, 4, 4, 1]).tolist() == [7, 1, 1]
+    # In cluster 0 are a 7 and two 4; nothing is in cluster 2, to which the last row comes nearest.
+    assert majority_labels(rows, [7, 4, 4, 1]).tolist() == [4, 1, 1]
+    assert majority_labels(rows, [-7, 4, -7, 1]).tolist() == [-7, 1, 1]
 
 
 def test_the_share_of_examples_in_a_cluster_of_their_label():
@@ -24,6 +32,7 @@ def test_the_share_of_examples_in_a_cluster_of_their_label():
     ("call", "message"),
     [
         (lambda: label_clusters(VALID, [1, 2]), "4 labels"),
+        (lambda: majority_labels(VALID, [1, 2]), "4 labels"),
         (lambda: label_clusters([[np.nan, 1.0]], [1]), "finite"),
         (lambda: cluster_accuracy(VALID, [1, 2, 3, 4], [1, 2]), "the labels of 3 clusters"),
     ],
