@@ -2,7 +2,8 @@
 # # 11. Vision Transformer
 #
 # A Vision Transformer cuts an image into patches, takes each patch for a word, and reads the
-# sequence with the encoder of chapter 10. No layer of it knows that an image has two dimensions.
+# sequence with the encoder of chapter 10. After the cutting, no layer knows that an image has two
+# dimensions.
 # The chapter shows that cutting and embedding is one convolution, follows an image through the
 # network shape by shape, derives what a convolution has built in and attention must learn, and
 # measures it: with few images and many, with images moved by a pixel, with patches out of order.
@@ -149,10 +150,10 @@ weights_in_patch, weights_in_dense = kernel.size, side**2 * grid**2 * kernel.sha
 book.say(
     f"On {len(test_x):,} test images the two differ by {small(apart)} at most, "
     f"where the numbers themselves go up to {np.abs(by_matrix).max():.2f}. So a Vision Transformer "
-    "begins as a convolutional network does, and has here the one layer that shares weights "
-    f"between places: {weights_in_patch:,} weights for all patches, where a dense layer from all "
-    f"pixels to all the vectors would have {weights_in_dense:,}. It is also the only layer that "
-    "knows which pixels are close to each other: those of one patch."
+    "begins as a convolutional network does. Like every later layer of it, this one uses the same "
+    f"weights at each place: {weights_in_patch:,} weights for all patches, where a dense layer "
+    f"from all pixels to all the vectors would have {weights_in_dense:,}. It is the only layer "
+    "that knows which pixels are close to each other: those of one patch."
 )
 
 # %% [markdown]
@@ -250,8 +251,10 @@ book.say(f"Done by hand, the logits differ from those of `call` by {small(by_cal
 # If the image moves, the features move with it: $K T_s = T_s K$, **equivariance under
 # translations**. A bias and an activation at each pixel change nothing about it. The converse holds
 # too. A linear map with $K T_s = T_s K$ for all $s$ is fixed by its answer $h = K \delta$ to a
-# single bright pixel, because every image is a sum of moved pixels, $x = \sum_s x_s\, T_s \delta$,
-# and so $K x = \sum_s x_s\, T_s h$. That is a convolution. Sharing the weights is not one way to
+# single bright pixel, because every image that is zero outside a finite region is a sum of moved
+# pixels, $x = \sum_s x_s\, T_s \delta$, and so $(K x)_u = \sum_s x_s\, h_{u-s} = \sum_v h_{-v}\,
+# x_{u+v}$. That is a convolution with $w_v = h_{-v}$, of whatever size: locality is a further
+# assumption. Sharing the weights is not one way to
 # get equivariance; for linear maps it is the only one.
 #
 # Pooling over squares of two pixels, or a convolution with stride 2, keeps every second place.
@@ -286,7 +289,8 @@ book.say(f"Done by hand, the logits differ from those of `call` by {small(by_cal
 # lost.
 #
 # A translation of the image by whole patches is a permutation of patches, up to the border. So
-# attention has the symmetry of the convolution, and far too much of it. What breaks it is the table
+# attention has the symmetry of a convolution on the grid of patches, and far too much of it. What
+# breaks it is the table
 # $T$. Let $f_T(X) = f(X + T)$. Then
 #
 # $$
@@ -578,6 +582,10 @@ book.table(
 fewer = {
     name: (100 - shares(name, counts[0]).mean()) / (100 - shares(name).mean()) for name in trainers
 }
+times_wrong = [
+    (100 - shares("ViT", count).mean()) / (100 - shares("CNN", count).mean())
+    for count in (counts[0], most)
+]
 book.say(
     (
         "The convolutional network is ahead by more than two standard errors with "
@@ -595,11 +603,17 @@ book.say(
     f"factor of {fewer['ViT']:.1f} for the Vision Transformer and {fewer['CNN']:.1f} for the "
     "other. "
     + (
-        "The head start is worth most where data is scarce. "
+        f"In points its lead falls from {gaps[counts[0]].mean():.1f} to {gaps[most].mean():.1f}"
         if gaps[counts[0]].mean()
         > gaps[most].mean() + 2 * np.hypot(*map(error, (gaps[counts[0]], gaps[most])))
-        else ""
+        else f"In points its lead is {number(gaps[counts[0]].mean(), '.1f')} and "
+        f"{number(gaps[most].mean(), '.1f')}"
     )
+    + f"; the Vision Transformer has {times_wrong[0]:.1f} times as many errors with "
+    f"{counts[0]:,} images and {times_wrong[1]:.1f} times with {most:,}. All have been trained for "
+    f"{schedule['steps']:,} steps, which with {most:,} images is "
+    f"{schedule['steps'] * schedule['batch_size'] / most:.1f} passes over them, so this end shows "
+    "how fast a network learns as well as how much data it needs. "
     + "The paper, at another size: trained on the 1.3 million images of ImageNet, "
     "its large models stay behind convolutional ones, and pass them with 300 million images."
 )
@@ -635,11 +649,15 @@ book.box(
 # ## Patches out of order, images moved by a pixel
 #
 # Now the symmetries at work. First, choose one permutation of the patches and apply it to
-# every image, in training and in test. For a reader the images are destroyed. By the derivation the
-# Vision Transformer must not care: training it on permuted images is the same as training it, from
-# a permuted table, on the originals. A convolution reads neighbours that no longer are any. A
-# harder case is to permute all *pixels*: now the patches are made of pixels from anywhere, and what
-# little the Vision Transformer knew of closeness is gone as well.
+# every image, in training and in test. For a reader the images are destroyed. The Vision
+# Transformer must not care. Let $L(T)$ be its loss on the images, and $L_P$ that on the permuted
+# ones, as functions of the table. By the last equation $L_P(PT) = L(T)$, with equal gradients for
+# all other weights, and by the chain rule $\nabla L_P(PT) = P\, \nabla L(T)$. Adam works entry by
+# entry, so after a step the other weights are equal and the table is again the permuted one; and so
+# after all steps. Training on permuted images is training, from a permuted table, on the originals.
+# A convolution reads neighbours that no longer are any. A harder case is to permute all *pixels*:
+# now the patches are made of pixels from anywhere, and what little the Vision Transformer knew of
+# closeness is gone as well.
 
 # %%
 pixel_order = np.random.default_rng(1).permutation(side**2)
@@ -709,7 +727,10 @@ book.say(
     "one has nothing but its kernels to put parts together with. On permuted pixels it is "
     f"{mean_error(apart_scrambled, '+.1f')} "
     "points from the Vision Transformer (positive: the Vision Transformer is ahead). What is built "
-    "in helps if it is true, and cannot be unlearned if it is not."
+    "in helps if it is true. If it is not, and nothing else in the network can make up for it, it "
+    "cannot be unlearned; the dense layer of the other one does make up for it: "
+    f"{shares('CNN', 'pixels permuted').mean():.1f}% on permuted pixels, where the Vision "
+    f"Transformer has {shares('ViT', 'pixels permuted').mean():.1f}%."
 )
 
 # %% [markdown]
@@ -805,21 +826,28 @@ book.say(
 # %% [markdown]
 # ## What the positions learn
 #
-# All that the network knows of where a patch lies it must have put into the table $T$ itself. The
-# table starts with independent normals of scale 0.02: position 1 is then no nearer to position 2
-# than to the last one. Is it so after training? The cosine of two rows, $t_i \cdot t_j / (|t_i|
+# The table $T$ is all that tells places apart. It starts with independent normals of scale 0.02:
+# different rows, so places can be told apart from the start, and what a row means the other weights
+# can learn. But position 1 is then no nearer to position 2 than to the last one. Is it so after
+# training? The cosine of two rows, $t_i \cdot t_j / (|t_i|
 # |t_j|)$, says how similar they are. For each patch we draw its cosine with all others as a map of
 # the image.
 #
-# For the accuracy three tables are compared: learned; none, $T = 0$ for good; and a fixed one that
-# tells row and column by the waves of chapter 10, half of the entries for each.
+# For the accuracy four tables are compared: learned; none, $T = 0$ for good; random rows that stay
+# as they are; and a fixed one that tells row and column by the waves of chapter 10, half of the
+# entries for each.
 
 # %%
 half_dim = sizes["model_dim"] // 2
 waves = sinusoidal_positions(grid, half_dim)
 waves_2d = np.concatenate([waves[places[:, 0]], waves[places[:, 1]]], axis=1)  # rows, columns
 waves_2d = np.concatenate([np.zeros((1, 2 * half_dim), "float32"), waves_2d])  # class token
-tables = {"none": np.zeros_like(waves_2d), "waves of row and column": waves_2d}
+random_rows = 0.02 * np.random.default_rng(0).normal(size=waves_2d.shape).astype("float32")
+tables = {
+    "none": np.zeros_like(waves_2d),
+    "random, fixed": random_rows,
+    "waves of row and column": waves_2d,
+}
 learned = trainers["ViT"].model.positions.table
 for (name, start), seed in itertools.product(tables.items(), seeds):
     fits[name, most, seed] = trainers["ViT"].fit(
@@ -880,8 +908,8 @@ book.figure(
     f"Left: for each of the {grid**2} patches, in its place, the cosine of its position vector "
     "with those of all patches (trained with moves, seed 0). Right: mean cosine of two positions "
     f"against their distance; mean ± standard error over {len(seeds)} seeds.",
-    alt="Left: small maps, each brightest at its own place. Right: two curves of cosine against "
-    "distance, before and after training.",
+    alt="Left: small maps, each brightest at its own place. Right: three curves of cosine against "
+    "distance, before training, after it, and after training with moves.",
 )
 
 # %% tags=["hide"]
@@ -906,7 +934,9 @@ book.table(
     name="tables",
 )
 without = shares("ViT") - shares("none")
-by_waves = shares("waves of row and column") - shares("ViT")
+by_waves, by_random = (
+    shares(name) - shares("ViT") for name in ("waves of row and column", "random, fixed")
+)
 trainers["ViT"].load(fits["none", most, 0])
 bag_gap = np.abs(
     trainers["ViT"].answer(tf.constant(test_x))
@@ -942,7 +972,13 @@ book.say(
     "alone tells, and it is all that such a network can see: on test images with permuted patches "
     f"its logits differ from those on the originals by {small(bag_gap)} at "
     "most. Fixed waves of row and column change the accuracy of the learned table by "
-    f"{mean_error(by_waves, '+.1f')} points."
+    f"{mean_error(by_waves, '+.1f')} points, fixed random rows by "
+    f"{mean_error(by_random, '+.1f')}."
+    + (
+        " So most of what positions bring here is that places can be told apart at all."
+        if abs(by_random.mean()) < without.mean() / 4
+        else ""
+    )
 )
 
 # %% tags=["hide"]
@@ -1039,8 +1075,7 @@ book.figure(
     f"Attention distance of each of the {sizes['num_heads']} heads of each block, for {len(seeds)} "
     f"seeds (a point each), on {len(looked_at):,} test images. Dashed: attention that is spread "
     "evenly over the patches.",
-    alt="Points for heads by block, near the dashed line before training and spread around it "
-    "after training.",
+    alt="Points for heads by block, on both sides of the dashed line, before and after training.",
 )
 
 # %% tags=["hide"]
@@ -1056,8 +1091,10 @@ book.say(
     + listed(
         [f"{value:.2f} (block {k})" for k, value in enumerate(spread["trained with moves"], 1)]
     )
-    + f" pixels apart, and the means by block are {listed(by_block)} pixels. An image of {side} "
-    "pixels has little room for near and far; the paper's have 224."
+    + f" pixels apart, and the means by block are {listed(by_block)} pixels. Possible would be 0, "
+    f"a head that looks at the patch itself, to {patch * between.max(axis=1).mean():.1f} on "
+    "average, one that looks at the furthest patch: after this short training the heads look "
+    "almost evenly."
 )
 
 # %% [markdown]
@@ -1511,9 +1548,10 @@ book.say(
     "pixel further on."
 )
 book.say(
-    "**No augmentation.** It is the cure for the same illness where there are no more images: it "
-    "says by examples what the convolution says by construction (@fig:aside). It has a price too, "
-    "a longer training. **A map taken for an explanation**: @table:hidden."
+    "**No augmentation.** It says by examples what the convolution says by construction "
+    f"(@fig:aside, where it comes with all {most:,} images and a longer training; whether it would "
+    "make up for missing images was not measured here). **A map taken for an explanation**: "
+    "@table:hidden."
 )
 
 # %% [markdown]
