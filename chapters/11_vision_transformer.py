@@ -612,7 +612,7 @@ book.say(
     + f"; the Vision Transformer has {times_wrong[0]:.1f} times as many errors with "
     f"{counts[0]:,} images and {times_wrong[1]:.1f} times with {most:,}. All have been trained for "
     f"{schedule['steps']:,} steps, which with {most:,} images is "
-    f"{schedule['steps'] * schedule['batch_size'] / most:.1f} passes over them, so this end shows "
+    f"{schedule['steps'] * schedule['batch'] / most:.1f} passes over them, so this end shows "
     "how fast a network learns as well as how much data it needs. "
     + "The paper, at another size: trained on the 1.3 million images of ImageNet, "
     "its large models stay behind convolutional ones, and pass them with 300 million images."
