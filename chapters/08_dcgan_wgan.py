@@ -789,7 +789,7 @@ most = max(ratios, key=lambda name: ratios[name][0])
 usual_adam = "Adam with $\\beta_1 = 0.9$"
 adam_lesson = (
     " So Adam alone does not keep the game stable at this learning rate: with its usual momentum "
-    "it is clearly worse. Whether another optimiser would do was not tried."
+    "it is worse. Whether another optimiser would do was not tried."
     if ratios[usual_adam][1] > 1
     else ""
 )
