@@ -15,15 +15,14 @@ from genkeras.datasets._multi30k import multi30k
 from genkeras.datasets._pairs import PairedText, Pairs, Vocabulary
 from genkeras.datasets._photographs import colour_photograph_patches, photograph_patches
 from genkeras.datasets._pixels import bernoulli_binarize, binarize, dequantize
+from genkeras.datasets._scene_captions import caption_tokens, scene_caption
 from genkeras.datasets._scenes import (
     SCENE_HELD_OUT,
     CaptionedScenes,
     Scene,
     SceneObject,
     SceneSplit,
-    caption_tokens,
     draw_scene,
-    scene_caption,
     scenes,
 )
 from genkeras.datasets._stacked import stacked_digits
