@@ -84,9 +84,18 @@ def load_model(path):
         path: path of the `.keras` file.
 
     Returns:
-        The model, compiled if it was saved compiled.
+        The model, compiled if it was saved compiled. Its stream of random numbers begins anew, at
+        its seed.
+
+    Raises:
+        ValueError: If there is no such file, or it is no saved model.
     """
+    import zipfile
+
     import keras
+
+    if not zipfile.is_zipfile(path):
+        raise ValueError(f"Expected the path of a saved .keras model. Received: {str(path)!r}")
 
     for module in set(_HOMES.values()):
         importlib.import_module(module)

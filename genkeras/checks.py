@@ -54,6 +54,18 @@ def real(name, value, minimum=0.0, below=math.inf):
     return float(value)
 
 
+def two_rates(name, value):
+    """`value` as two rates in [0, 1)."""
+    try:
+        first, second = value
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"Expected {name} to be two rates, of the inputs and of the layers after them. "
+            f"Received: {name}={value!r}"
+        ) from error
+    return tuple(real(f"every entry of {name}", rate, below=1.0) for rate in (first, second))
+
+
 def activation_name(name, value):
     """`value`, if it is the name of a Keras activation."""
     import keras
@@ -94,6 +106,36 @@ def network(name, value, example, num_inputs=1):
             f"such as {example}. Received: {name}={value!r}"
         )
     return value
+
+
+def raw_outputs(name, network, use):
+    """Refuses a network that ends in a sigmoid or softmax.
+
+    Args:
+        name: the network in words, such as "a decoder".
+        network: a Keras model.
+        use: what is done with raw outputs, for the message.
+    """
+    last = _last_activation(network)
+    if last in ("sigmoid", "softmax"):
+        raise ValueError(
+            f"Expected {name} to end in raw outputs, {use}. "
+            f"Received: a last layer with activation={last!r}"
+        )
+
+
+def _last_activation(network):
+    """The name of the activation that a network ends in, or None of a layer without one."""
+    import keras
+
+    for layer in reversed(network.layers):
+        if isinstance(layer, keras.Model):
+            return _last_activation(layer)
+        if isinstance(layer, keras.layers.Softmax):
+            return "softmax"
+        if not isinstance(layer, keras.layers.Reshape | keras.layers.Flatten):
+            return getattr(getattr(layer, "activation", None), "__name__", None)
+    return None
 
 
 def input_shapes(network):
@@ -139,6 +181,16 @@ def event_batch(name, value, event_shape, likelihood=None):
     return array
 
 
+def codes(name, z, shape):
+    """Codes `(batch, *shape)` in float32, checked; symbolic ones are taken as they are."""
+    import tensorflow as tf
+
+    if not tf.is_symbolic_tensor(z):
+        checked = event_batch(name, z, shape)
+        z = z if tf.is_tensor(z) else checked  # a tape follows a tensor
+    return tf.cast(z, tf.float32)
+
+
 def _flat_hint(array, event_shape):
     """What to do with images when the model wants rows."""
     flat = len(event_shape) == 1 and array.ndim > 2 and math.prod(array.shape[1:]) == event_shape[0]
@@ -147,11 +199,13 @@ def _flat_hint(array, event_shape):
 
 def values_in_support(name, array, likelihood=None):
     """Refuses values that are not finite or that the likelihood gives no probability."""
-    # The extremes are quicker to find than a mask is to make, and NaN is among both.
+    # The extremes are quicker to find than a mask is to make, and NaN is among both. As Python
+    # numbers: in float16 the largest float32 is infinite.
     if array.dtype.kind not in "biu" and not (
-        array.size == 0 or (array.min() >= -FLOAT32_MAX and array.max() <= FLOAT32_MAX)
+        array.size == 0
+        or (float(array.min()) >= -FLOAT32_MAX and float(array.max()) <= FLOAT32_MAX)
     ):
-        bad = array[~(np.abs(array) <= FLOAT32_MAX)].flat[0]
+        bad = array[~(np.abs(array.astype("float64")) <= FLOAT32_MAX)].flat[0]
         raise ValueError(f"Expected finite values in {name}. Received: {bad}")
     if likelihood is not None:
         inside = likelihood.in_support(array)

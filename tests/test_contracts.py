@@ -20,6 +20,7 @@ from genkeras import (
     PixelCNN,
     RowLSTM,
     TabularAutoregressive,
+    load_model,
 )
 from genkeras.autoregressive.orderings import random_orders
 from genkeras.likelihoods import Categorical, MixtureOfGaussians
@@ -609,6 +610,32 @@ def test_a_later_bad_batch_is_stopped_in_the_graph(bad, message, jit_compile):
     with pytest.raises(tf.errors.InvalidArgumentError, match=message):
         model.fit(tf.data.Dataset.from_tensor_slices(x).batch(4), shuffle=False, verbose=0)
     assert_all_close(weights_of(model), weights_of(reference), rtol=1e-6)
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_a_bad_batch_of_a_generator_or_to_predict_is_refused(jit_compile):
+    bad = levels(4)[:4]
+    bad[2] = 0.5
+    model, reference = (NADE(4, 3, seed=0) for _ in range(2))
+    for one in (model, reference):
+        one.compile(optimizer=sgd(), jit_compile=jit_compile)
+    reference.fit(levels(4)[:4], verbose=0)
+    message = "Expected values of x to be 0 or 1. Received: 0.5"
+    # Keras reads a batch ahead of the step, so the whole fit may be refused.
+    with pytest.raises((ValueError, tf.errors.InvalidArgumentError), match=message):
+        model.fit((batch for batch in (levels(4)[:4], bad)), steps_per_epoch=2, verbose=0)
+    weights = weights_of(model)
+    steps = [weights_of(one) for one in (NADE(4, 3, seed=0), reference)]  # none or one was taken
+    assert any(all(map(np.allclose, weights, those)) for those in steps)
+    with pytest.raises(ValueError, match=message):
+        model.predict(bad, verbose=0)
+
+
+def test_what_is_no_saved_model_is_refused(tmp_path):
+    (tmp_path / "words.keras").write_text("not a model")
+    for name in ("words.keras", "missing.keras"):
+        with pytest.raises(ValueError, match="Expected the path of a saved .keras model"):
+            load_model(tmp_path / name)
 
 
 @pytest.mark.parametrize("jit_compile", [False, True])

@@ -110,7 +110,7 @@ def dcgan_discriminator(
         labels = keras.layers.RepeatVector(image_shape[0] * image_shape[1], dtype=dtype)(inputs[1])
         labels = keras.layers.Reshape((*image_shape[:2], num_labels), dtype=dtype)(labels)
         maps = joined([maps, labels], dtype)
-    if num_packed > 1:
+    if checks.positive_int("num_packed", num_packed) > 1:
         maps = Packing(num_packed, dtype=dtype)(maps)
     for k in range(len(sizes) - 1):
         normalised = batch_norm and k > 0

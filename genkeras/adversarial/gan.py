@@ -112,7 +112,7 @@ class GAN(ImplicitModel):
 
     def generate(self, z, condition=None):
         """G(z): `(batch, *event_shape)` of noise `(batch, latent_dim)`."""
-        z = tf.convert_to_tensor(checks.event_batch("z", z, (self.latent_dim,)))
+        z = checks.codes("z", z, (self.latent_dim,))
         return self._generated(z, self._one_hot(self._checked_condition(condition, z.shape[0])))
 
     def sample(self, num_samples, condition=None, seed=None):
@@ -176,6 +176,7 @@ class GAN(ImplicitModel):
                 "Expected a discriminator that gives one logit, of shape (batch, 1). "
                 f"Received: a discriminator that gives {checks.batch_shape(judged)}"
             )
+        checks.raw_outputs("a discriminator", self.discriminator, "logits")
         if self.num_labels is not None:
             for name in self.players:
                 size = _shapes(getattr(self, name))[1]

@@ -91,9 +91,10 @@ def dense_discriminator(
         A Keras model from `(batch, *event_shape)`, with labels a list of that and
         `(batch, num_labels)`, to `(batch / num_packed, 1)`.
     """
+    dropout = checks.two_rates("dropout", dropout)
     inputs = network_inputs(event_shape, num_labels)
     hidden = joined([keras.layers.Flatten(dtype=dtype)(inputs[0]), *inputs[1:]], dtype)
-    if num_packed > 1:
+    if checks.positive_int("num_packed", num_packed) > 1:
         hidden = Packing(num_packed, dtype=dtype)(hidden)
     for k, units in enumerate(hidden_units):
         place = DISCRIMINATOR + k

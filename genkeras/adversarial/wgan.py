@@ -81,7 +81,7 @@ class WGANGP(_WassersteinGAN):
         self.gradient_penalty = checks.real("gradient_penalty", gradient_penalty)
         normalised = [
             layer.name
-            for layer in self.discriminator.layers
+            for layer in self.discriminator._flatten_layers()
             if isinstance(layer, keras.layers.BatchNormalization)
         ]
         if normalised:

@@ -151,7 +151,7 @@ class AdversarialAutoencoder(ImplicitModel):
 
     def decode(self, z, condition=None):
         """p(x|z): a TFP distribution over `event_shape`."""
-        z = networks.checked_codes("z", z, (self.latent_dim,))
+        z = checks.codes("z", z, (self.latent_dim,))
         return self._decoded(z, self._checked_condition(condition, z.shape[0]))
 
     def posterior_mean(self, x):
@@ -179,7 +179,7 @@ class AdversarialAutoencoder(ImplicitModel):
 
     def discriminate(self, z):
         """Logits that codes `(batch, latent_dim)` are draws of the prior: `(batch,)`."""
-        z = networks.checked_codes("z", z, (self.latent_dim,))
+        z = checks.codes("z", z, (self.latent_dim,))
         return self._verdict(z, None)
 
     def call(self, inputs, training=False):
@@ -217,6 +217,7 @@ class AdversarialAutoencoder(ImplicitModel):
                 f"Expected {name} to go from {expected} to (None, 1). "
                 f"Received: one from {shapes} to {network.output_shape}"
             )
+        checks.raw_outputs(name, network, "logits")
         return network
 
     def get_config(self):

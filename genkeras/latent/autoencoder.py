@@ -136,7 +136,7 @@ class Autoencoder(CheckedModel):
 
     def decode(self, z):
         """What codes `(batch, latent_dim)` mean: `(batch, *event_shape)` float32."""
-        return self._decoded(networks.checked_codes("z", z, self.encoder.output_shape[1:]))
+        return self._decoded(checks.codes("z", z, self.encoder.output_shape[1:]))
 
     def reconstruct(self, x):
         """x through the code: `(batch, *event_shape)` float32."""

@@ -10,6 +10,7 @@ Reference: Makhzani et al. 2015, https://arxiv.org/abs/1511.05644, sections 5 an
 """
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from genkeras import checks
@@ -81,8 +82,9 @@ class CategoricalAdversarialAutoencoder(AdversarialAutoencoder):
 
     def build(self, input_shape):
         super().build(input_shape)
-        self.class_head.build((None, self.encoder.output_shape[-1]))
-        self.class_norm.build((None, self.num_classes))
+        if not self.class_head.built:  # restored layers are
+            self.class_head.build((None, self.encoder.output_shape[-1]))
+            self.class_norm.build((None, self.num_classes))
 
     def player_variables(self, player):
         if player == "class_discriminator":
@@ -126,7 +128,7 @@ class CategoricalAdversarialAutoencoder(AdversarialAutoencoder):
             z: `(batch, latent_dim)`.
             classes: `(batch,)` int.
         """
-        z = networks.checked_codes("z", z, (self.latent_dim,))
+        z = checks.codes("z", z, (self.latent_dim,))
         classes = checks.labels("classes", classes, self.num_classes, z.shape[0])
         return self._joined(z, tf.one_hot(classes, self.num_classes))
 
@@ -144,7 +146,8 @@ class CategoricalAdversarialAutoencoder(AdversarialAutoencoder):
         """
         num_samples = checks.positive_int("num_samples", num_samples)
         if classes is not None:
-            classes = tf.broadcast_to(classes, (num_samples,)).numpy()
+            if np.ndim(classes) == 0:
+                classes = np.full(num_samples, classes)
             classes = checks.labels("classes", classes, self.num_classes, num_samples)
         self._ensure_built()
         seeds = tf.random.experimental.stateless_split(self._stateless(seed), 2)
@@ -188,7 +191,8 @@ class SemiSupervisedAdversarialAutoencoder(CategoricalAdversarialAutoencoder):
     """Adversarial autoencoder whose classes are learnt from few labels and many rows without.
 
     It is trained on `{"x": x, "condition": labels}`, the label -1 for a row without one. The
-    classifier plays on the rows with a label; a batch that has none leaves it where it is.
+    classifier plays on the rows with a label; a batch that has none gives it no gradient (an
+    optimiser with momentum moves on all the same).
 
     Args:
         num_classes: number of labels.
@@ -219,11 +223,10 @@ class SemiSupervisedAdversarialAutoencoder(CategoricalAdversarialAutoencoder):
             return super().play(player, x, condition, seed, training)
         logits, _ = self._classified(x, training)
         known = tf.cast(condition >= 0, tf.float32)
-        losses = known * tf.nn.sparse_softmax_cross_entropy_with_logits(
-            tf.maximum(condition, 0), logits
-        )
+        nll = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.maximum(condition, 0), logits)
         # The mean over the batch is then one over its rows with a label.
-        return tf.math.divide_no_nan(losses, replica_mean(tf.reduce_mean(known))), {}
+        losses = tf.math.divide_no_nan(known * nll, replica_mean(tf.reduce_mean(known)))
+        return losses, {"classifier_loss": (nll, known)}
 
     def get_config(self):
         config = super().get_config()

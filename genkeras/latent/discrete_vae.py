@@ -94,7 +94,7 @@ class DiscreteVAE(LatentVariableModel):
     def decode(self, z, condition=None):
         """p(x|z): a TFP distribution over `event_shape`, of one-hot tokens or mixtures of them."""
         self._checked_condition(condition, None)
-        z = networks.checked_codes("z", z, self._code_shape)
+        z = checks.codes("z", z, self._code_shape)
         return decoded(self, self.decoder(z))
 
     def tokens(self, x):

@@ -172,7 +172,7 @@ class HierarchicalVAE(LatentVariableModel):
                 f"give them. Received: z of type {type(z).__name__}"
             )
         self._require_condition(condition)
-        h1 = networks.checked_codes("z.h1", z.h1, (self.latent_dims[0],))
+        h1 = checks.codes("z.h1", z.h1, (self.latent_dims[0],))
         return decoded(self, self.decoders[0](h1))
 
     def posterior_mean(self, x, condition=None):

@@ -8,7 +8,7 @@ Reference: Makhzani et al. 2015, https://arxiv.org/abs/1511.05644, section 2.3
 import keras
 import tensorflow as tf
 
-from genkeras.latent import networks
+from genkeras import checks
 from genkeras.latent.adversarial_autoencoder import AdversarialAutoencoder
 
 
@@ -48,7 +48,7 @@ class LabelledAdversarialAutoencoder(AdversarialAutoencoder):
 
     def discriminate(self, z, condition):
         """Logits that codes `(batch, latent_dim)` are draws of the prior for their labels."""
-        z = networks.checked_codes("z", z, (self.latent_dim,))
+        z = checks.codes("z", z, (self.latent_dim,))
         return self._verdict(z, self._checked_condition(condition, z.shape[0]))
 
     def reconstruct(self, x):
@@ -57,7 +57,7 @@ class LabelledAdversarialAutoencoder(AdversarialAutoencoder):
 
     def decode(self, z):
         """p(x|z): a TFP distribution over `event_shape`."""
-        return self._decoded(networks.checked_codes("z", z, (self.latent_dim,)), None)
+        return self._decoded(checks.codes("z", z, (self.latent_dim,)), None)
 
     def _decoded(self, z, condition, training=False):
         return super()._decoded(z, None, training)

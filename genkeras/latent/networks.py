@@ -6,7 +6,6 @@ Any Keras model with one known input and one known output shape can take their p
 import math
 
 import keras
-import tensorflow as tf
 
 from genkeras import checks
 from genkeras.layers.dropout import Dropout
@@ -43,6 +42,7 @@ def dense_encoder(
     def dropped(rate, number):
         return [Dropout(rate, checks.seed(seed, DROPOUT + number), dtype=dtype)] if rate else []
 
+    dropout = checks.two_rates("dropout", dropout)
     layers = [keras.Input(_sizes("event_shape", event_shape)), keras.layers.Flatten(dtype=dtype)]
     layers += dropped(dropout[0], 0)
     for k, layer in enumerate(_dense(hidden_units, activation, seed, dtype)):
@@ -164,14 +164,6 @@ def features(name, network):
             f"Received: a network that gives {checks.batch_shape(network.output_shape[1:])}"
         )
     return network
-
-
-def checked_codes(name, z, shape):
-    """Codes `(batch, *shape)` in float32, checked; symbolic ones are taken as they are."""
-    if not tf.is_symbolic_tensor(z):
-        checked = checks.event_batch(name, z, shape)
-        z = z if tf.is_tensor(z) else checked  # a tape follows a tensor
-    return tf.cast(z, tf.float32)
 
 
 def _sizes(name, values):

@@ -124,7 +124,7 @@ class VAE(LatentVariableModel):
 
     def decode(self, z, condition=None):
         """p(x|z): a TFP distribution over `event_shape`."""
-        z = networks.checked_codes("z", z, (self.latent_dim,))
+        z = checks.codes("z", z, (self.latent_dim,))
         condition = self._checked_condition(condition, z.shape[0])
         return decoded(self, self.decoder(self._with_label(z, condition)))
 
@@ -240,12 +240,7 @@ def check_decoder(model, decoder, input_shape, name="a decoder"):
             f"({model.likelihood.num_parameters} for each variable). Received: a decoder from "
             f"{decoder.input_shape[1:]} to {decoder.output_shape[1:]}"
         )
-    last = getattr(getattr(decoder.layers[-1], "activation", None), "__name__", None)
-    if last in ("sigmoid", "softmax"):
-        raise ValueError(
-            f"Expected {name} to end in raw outputs, which the likelihood turns into "
-            f"probabilities. Received: a last layer with activation={last!r}"
-        )
+    checks.raw_outputs(name, decoder, "which the likelihood turns into probabilities")
 
 
 def decoded(model, outputs, *draws):

@@ -13,6 +13,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from genkeras import checks
+
 MASKS = ("A", "B", "above", None)
 
 
@@ -30,7 +32,11 @@ class MaskedConv2D(keras.layers.Conv2D):
     """
 
     def __init__(self, filters, kernel_size, mask, num_colors=1, **kwargs):
-        height, width = kernel_size
+        height, width = (checks.positive_int("every entry of kernel_size", k) for k in kernel_size)
+        if height % 2 == 0 or width % 2 == 0:
+            raise ValueError(
+                f"Expected kernel_size of two odd numbers. Received: kernel_size={kernel_size!r}"
+            )
         if mask not in MASKS:
             raise ValueError(f"Expected mask to be one of {MASKS}. Received: mask={mask!r}")
         super().__init__(filters, ((height + 1) // 2, width), padding="same", **kwargs)

@@ -32,8 +32,9 @@ class Maxout(keras.layers.Layer):
         self.linear.build(input_shape)
 
     def call(self, inputs):
-        pieces = keras.ops.reshape(self.linear(inputs), (-1, self.units, self.num_pieces))
-        return keras.ops.max(pieces, axis=-1)
+        outputs = self.linear(inputs)
+        shape = (-1, *outputs.shape[1:-1], self.units, self.num_pieces)
+        return keras.ops.max(keras.ops.reshape(outputs, shape), axis=-1)
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], self.units)

@@ -107,7 +107,12 @@ class CheckedModel(keras.Model):
         """The exact loss (NLL, or -ELBO) as `keras.Model.evaluate` gives it, after checks."""
         if not kwargs.get("_use_cached_eval_dataset"):
             x, y, sample_weight = self._checked_data(x, y, sample_weight)
+        self._ensure_built()
         return super().evaluate(x, y, *args, sample_weight=sample_weight, **kwargs)
+
+    def predict(self, x, *args, **kwargs):
+        """What `call` gives, as `keras.Model.predict` does, after checks."""
+        return super().predict(self._checked_data(x)[0], *args, **kwargs)
 
     def _checked_data(self, x, y=None, sample_weight=None):
         if y is not None:
@@ -123,8 +128,10 @@ class CheckedModel(keras.Model):
                 )
             self._check_first_batch(x)
             return self._checked_as_read(x), None, None
-        if hasattr(x, "__next__") or isinstance(x, tf.distribute.DistributedDataset):
-            return x, None, sample_weight  # the graph checks the batches of a generator
+        if isinstance(x, tf.distribute.DistributedDataset):
+            return x, None, sample_weight  # the graph checks its batches
+        if hasattr(x, "__next__"):
+            return self._checked_when_asked(x), None, sample_weight
         values, num_rows = self._checked_arrays(x)
         if sample_weight is not None:
             sample_weight = checks.weights("sample_weight", sample_weight, num_rows)
@@ -150,6 +157,12 @@ class CheckedModel(keras.Model):
             return batch if len(batch) > 1 else batch[0]
 
         return dataset.map(checked)
+
+    def _checked_when_asked(self, batches):
+        """The batches of a generator, each checked before a step sees it."""
+        for batch in batches:
+            self._checked_data(*keras.utils.unpack_x_y_sample_weight(batch))
+            yield batch
 
     def _check_first_batch(self, dataset):
         if isinstance(dataset, keras.utils.PyDataset):

@@ -41,7 +41,8 @@ class ImplicitModel(CheckedModel):
         """One turn of `player` on a batch, from noise drawn with the `(2,)` `seed`.
 
         Returns:
-            Its loss, `(batch,)`, and a dictionary of what to report, among the names `figures`.
+            Its loss, `(batch,)`, and a dictionary of what to report, among the names `figures` or
+            the player's own "..._loss"; a pair stands for values and their weights.
         """
         raise NotImplementedError(f"{type(self).__name__} must define play.")
 
@@ -188,7 +189,10 @@ class ImplicitModel(CheckedModel):
             tape.watch([variable.value for variable in variables])
             seed = replica_seed(self.seed_generator)
             terms, figures = self.play(player, x, condition, seed, training)
-            loss = scale(mean_loss(terms))
+            loss = mean_loss(terms)
+            if training:
+                loss += _penalty(variables)
+            loss = scale(loss)
         gradients = tape.gradient(loss, [variable.value for variable in variables])
         # Under several replicas a gradient is one's share of a sum.
         share = scale(1.0 / tf.distribute.get_strategy().num_replicas_in_sync)
@@ -196,7 +200,8 @@ class ImplicitModel(CheckedModel):
         record = {f"{player}_loss": terms, f"{player}_gradient_norm": norm, **figures}
         for tracker in self.trackers:
             if tracker.name in record:
-                tracker.update_state(record[tracker.name])
+                value = record[tracker.name]
+                tracker.update_state(*(value if isinstance(value, tuple) else (value,)))
         return gradients
 
     def _batch(self, data):
@@ -207,6 +212,12 @@ class ImplicitModel(CheckedModel):
 
     def _results(self):
         return {tracker.name: tracker.result() for tracker in self.trackers}
+
+
+def _penalty(variables):
+    """The regularisers of these variables; under several replicas one's share of them."""
+    penalties = [tf.cast(v.regularizer(v), tf.float32) for v in variables if v.regularizer]
+    return sum(penalties) / tf.distribute.get_strategy().num_replicas_in_sync
 
 
 def _norm(gradients):

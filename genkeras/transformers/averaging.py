@@ -22,6 +22,9 @@ class LastWeights(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         self.directory.mkdir(parents=True, exist_ok=True)
+        for other in self.directory.glob("epoch_*.npz"):
+            if int(other.stem.split("_")[1]) > epoch:  # of another run
+                other.unlink()
         unfinished = self.directory / "unfinished.tmp"
         with open(unfinished, "wb") as stream:
             np.savez(stream, *[np.array(v) for v in self.model.trainable_variables])

@@ -103,7 +103,7 @@ class DALLE(ExplicitModel):
             self.dtype_policy,
         )
         self.final_norm = keras.layers.LayerNormalization(epsilon=1e-5, dtype=self.dtype_policy)
-        self.drop = Dropout(self.dropout, checks.seed(self.seed, DROPOUT))
+        self.drop = Dropout(self.dropout, checks.seed(self.seed, DROPOUT), dtype=self.dtype_policy)
         self._draws = {}
 
     @property

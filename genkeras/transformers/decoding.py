@@ -134,6 +134,7 @@ def beam_search(step, state, num_rows, max_length, beam_size, length_penalty=1.0
     )
     # What has not ended comes after everything that has.
     unfinished = NEVER + alive_sums / penalty(max_length)
+    scores = tf.where(scores > NEVER / 2, scores, 2 * NEVER)  # a place that nothing has taken
     scores, kept = tf.math.top_k(tf.concat([scores, unfinished], axis=1), beam_size)
     return tf.gather(tf.concat([ended, alive], axis=1), kept, batch_dims=1), scores
 

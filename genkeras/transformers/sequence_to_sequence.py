@@ -99,7 +99,8 @@ class SequenceToSequence(CheckedModel):
             even = tf.reduce_logsumexp(y_pred, axis=-1) - possible
             loss = (1 - self.label_smoothing) * nll + self.label_smoothing * even
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
-        mean = tf.reduce_sum(present * loss) / (replica_mean(count) * replicas)
+        total = tf.reduce_sum(present * loss)
+        mean = tf.math.divide_no_nan(total, replica_mean(count) * replicas)
         return mean + self.regularization() / replicas if training else mean
 
     def log_prob(self, source, target):
@@ -107,10 +108,12 @@ class SequenceToSequence(CheckedModel):
 
         Args:
             source: `(batch, length)` int.
-            target: `(batch, length)` int, from START to END.
+            target: `(batch, length)` int, from START to END; of a row without END, the
+                log-probability that a target begins so.
         """
         data, _ = self._checked_arrays({"source": source, "target": target})
         source, target = (tf.constant(data[name]) for name in ("source", "target"))
+        self._ensure_built()
         return self._compiled_log_prob(source, target)
 
     @functools.cached_property
@@ -232,7 +235,7 @@ class SequenceToSequence(CheckedModel):
                 f"Expected as many targets as sources. Received: {len(source)} sources and "
                 f"{len(target)} targets"
             )
-        if target.shape[1] < 2 or np.any(target[:, 0] != START):
+        if np.any(target[:, 0] != START) or not np.all(np.any(target[:, 1:] != PAD, axis=1)):
             raise ValueError(
                 f"Expected every target to begin with START = {START} and to hold a token after "
                 f"it. Received: targets of shape {target.shape} that begin with "
@@ -241,17 +244,18 @@ class SequenceToSequence(CheckedModel):
         return arrays, len(source)
 
     def _checked_tokens(self, name, tokens):
-        """Tokens `(rows, length)` as int32: known ones, no row of padding alone, not too long."""
+        """Tokens `(rows, length)` as int32: known ones, padding behind them only, not too long."""
         array = checks.numeric_array(name, tokens)
         if array.ndim != 2 or 0 in array.shape:
             raise ValueError(
                 f"Expected {name} of shape (batch, length), not empty. "
                 f"Received: {name} of shape {array.shape}"
             )
-        if array.shape[1] > self.max_length:
+        longest = self.max_length + (name == "target")  # its START is not among what is written
+        if array.shape[1] > longest:
             raise ValueError(
-                f"Expected {name} of at most {self.max_length} tokens, the model's max_length. "
-                f"Received: {array.shape[1]} tokens"
+                f"Expected {name} of at most {longest} tokens, by the model's max_length = "
+                f"{self.max_length}. Received: {array.shape[1]} tokens"
             )
         size = getattr(self, f"{name}_vocabulary")
         known = np.isin(array, np.arange(size))
@@ -264,6 +268,12 @@ class SequenceToSequence(CheckedModel):
             raise ValueError(
                 f"Expected a token in every row of {name}. Received: row {empty.argmax()} with "
                 "padding alone"
+            )
+        inside = np.any((array[:, 1:] != PAD) & (array[:, :-1] == PAD), axis=1)
+        if inside.any():
+            raise ValueError(
+                f"Expected padding at the end of the rows of {name} only. Received: row "
+                f"{inside.argmax()} with a token after padding"
             )
         return array.astype("int32")
 

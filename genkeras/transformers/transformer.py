@@ -84,7 +84,10 @@ class Transformer(SequenceToSequence):
 
         self.encoder_blocks = blocks(EncoderBlock, ENCODER)
         self.decoder_blocks = blocks(DecoderBlock, DECODER)
-        self.drops = [Dropout(self.dropout, checks.seed(self.seed, k)) for k in (2, 3)]
+        self.drops = [
+            Dropout(self.dropout, checks.seed(self.seed, k), dtype=self.dtype_policy)
+            for k in (2, 3)
+        ]
         # The sum of a chain of blocks that read what is normalised is not so itself.
         self.final_norms = [
             keras.layers.LayerNormalization(epsilon=1e-5, dtype=self.dtype_policy)

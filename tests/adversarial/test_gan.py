@@ -166,6 +166,55 @@ class Watching(GAN):
         return super()._logits(x, labels, training)
 
 
+@pytest.mark.parametrize("reshaped", [False, True])
+def test_a_discriminator_of_probabilities_is_refused(reshaped):
+    layers = [keras.Input((2,)), keras.layers.Dense(1, "sigmoid")]
+    layers += [keras.layers.Reshape((1,))] if reshaped else []
+    with pytest.raises(ValueError, match="raw outputs, logits. Received: .*'sigmoid'"):
+        GAN(dense_generator(3, (2,), (4,), seed=0), keras.Sequential(layers))
+
+
+def test_regularisers_pull_at_the_weights_of_their_player_in_training_only():
+    def gradients(strength, training):
+        model = GAN(*dense(), seed=0)
+        kernel = model.discriminator.layers[-1].kernel
+        kernel.regularizer = keras.regularizers.L2(strength)
+        variables = model.player_variables("discriminator")
+        x = tf.constant(np.random.default_rng(0).normal(size=(8, 2)), tf.float32)
+        found = model._turn("discriminator", x, None, variables, training)
+        pulls = [2 * strength * kernel.numpy() if v is kernel else 0.0 for v in variables]
+        return [np.array(gradient) for gradient in found], pulls
+
+    plain, _ = gradients(0.0, True)
+    pulled, pulls = gradients(0.5, True)
+    judged, _ = gradients(0.5, False)
+    assert np.any(pulls[-2])
+    for with_pull, without, of_test, pull in zip(pulled, plain, judged, pulls, strict=True):
+        np.testing.assert_allclose(with_pull, without + pull, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(of_test, without, rtol=1e-5, atol=1e-6)
+
+
+def test_a_tape_follows_noise_through_the_generator():
+    model, z = GAN(*dense(), seed=0), tf.random.stateless_normal((4, 3), (0, 1))
+    with tf.GradientTape() as tape:
+        tape.watch(z)
+        total = tf.reduce_sum(model.generate(z))
+    assert np.any(tape.gradient(total, z))
+    again = tf.function(model.generate)(z)
+    np.testing.assert_allclose(again, model.generate(z), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("dropout", [0.3, (0.1, 0.2, 0.3), (0.2, 1.0)])
+def test_dropout_is_two_rates(dropout):
+    with pytest.raises(ValueError, match="Expected .*dropout.* Received: .*dropout="):
+        dense_discriminator((2,), dropout=dropout)
+
+
+def test_infinity_in_half_precision_is_no_data():
+    with pytest.raises(ValueError, match="Expected finite values in x. Received: inf"):
+        GAN(*dense()).discriminate(np.full((4, 2), np.inf, "float16"))
+
+
 def watching(**options):
     model = Watching(*dense(), seed=0, **options)
     model.seen = []

@@ -130,3 +130,10 @@ def test_the_penalised_critic_finds_the_wasserstein_distance():
     value = model.evaluate(x, batch_size=10_000, verbose=0, return_dict=True)["value"]
     # The penalty of weight 10 lets the slope exceed 1 by about 3 / 20 of a slope at most.
     assert value == pytest.approx(3.0, abs=0.5)
+
+
+def test_batch_normalisation_is_found_inside_a_nested_critic():
+    inner = keras.Sequential([keras.Input((3,)), keras.layers.BatchNormalization(name="inside")])
+    critic = keras.Sequential([keras.Input((3,)), inner, keras.layers.Dense(1)])
+    with pytest.raises(ValueError, match="without batch normalisation.*inside"):
+        WGANGP(networks()[0], critic)

@@ -157,13 +157,41 @@ def test_the_classifier_pays_the_cross_entropy_of_the_rows_with_labels():
     assert not terms[~known].any()
 
 
-def test_a_batch_without_labels_does_not_move_the_classifier():
+def test_a_batch_without_labels_gives_the_classifier_no_gradient():
     model = made("few labels")
     model._drawn_classes = KINDS["few labels"]()._drawn_classes
     unknown = tf.fill([ROWS], -1)
     variables = model.player_variables("classifier")
     gradients = model._turn("classifier", tf.constant(X), unknown, variables, True)
     assert not any(np.any(gradient) for gradient in gradients)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, ROWS])
+def test_the_reported_loss_of_the_classifier_is_that_of_the_labelled_rows(batch_size):
+    model = KINDS["few labels"]()
+    known = Y >= 0
+    expected = log_loss(Y[known], model.classify(X[known]).numpy(), labels=range(LABELS))
+    model.compile(**{player: "sgd" for player in model.players})
+    logs = model.evaluate(
+        {"x": X, "condition": Y}, batch_size=batch_size, verbose=0, return_dict=True
+    )
+    assert logs["classifier_loss"] == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_fresh_model_can_be_evaluated_and_trained_then(kind):
+    model = KINDS[kind]()
+    model.compile(**{player: "sgd" for player in model.players})
+    data = {"x": X, "condition": Y} if model.num_labels else X
+    model.evaluate(data, verbose=0)
+    model.fit(data, verbose=0)
+
+
+def test_a_judge_of_probabilities_is_refused():
+    encoder, decoder, _ = networks()
+    judge = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1), keras.layers.Softmax()])
+    with pytest.raises(ValueError, match="raw outputs, logits. Received: .*'softmax'"):
+        AdversarialAutoencoder(encoder, decoder, judge, 2)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -145,6 +145,12 @@ def test_hidden_entries_are_kept_and_do_nothing(size, mask, colors):
         assert np.all(layer.kernel.numpy()[~hidden] != large[~hidden])
 
 
+@pytest.mark.parametrize("size", [(3, 4), (2, 3)])
+def test_a_kernel_without_a_centre_is_refused(size):
+    with pytest.raises(ValueError, match="Expected kernel_size of two odd numbers"):
+        MaskedConv2D(4, size, "A")
+
+
 @pytest.mark.parametrize("mask", ["C", "a", 0, True])
 def test_an_unknown_mask_is_refused(mask):
     with pytest.raises(ValueError, match=f"Expected mask to be one of .* Received: mask={mask!r}"):

@@ -77,6 +77,11 @@ def test_the_mean_of_the_last_weights(tmp_path):
         expected = (seen[2][k] + seen[3][k]) / 2
         np.testing.assert_allclose(model.weights[k], expected, rtol=1e-6)
         assert np.any(expected != seen[3][k])
+    # Another run into the same folder: its weights alone.
+    model.fit(x, epochs=1, verbose=0, callbacks=[LastWeights(tmp_path, 2)])
+    last = [np.array(v) for v in model.weights[:2]]
+    assert mean_weights(model, tmp_path) == 1
+    np.testing.assert_allclose(model.weights[0], last[0], rtol=1e-6)
     with pytest.raises(ValueError, match="Expected weights of epochs"):
         mean_weights(model, tmp_path / "none")
 
@@ -84,6 +89,7 @@ def test_the_mean_of_the_last_weights(tmp_path):
 def test_a_run_in_buckets_resumes_to_the_same_bits(tmp_path):
     tokens = {"source": TOKENS["source"][3:], "target": np.maximum(TOKENS["target"][3:], 0)}
     tokens["target"][:, 0] = 1  # START
+    tokens["target"][:, 1] = np.maximum(tokens["target"][:, 1], 2)  # END at least
 
     def run(directory, epochs):
         model = LSTMSequenceToSequence(30, 30, units=4, seed=0)

@@ -13,7 +13,7 @@ from scipy import special, stats
 
 from genkeras.training import fit_resumable
 from genkeras.transformers import InverseSquareRoot, LSTMSequenceToSequence, Transformer
-from genkeras.transformers.decoding import END, PAD, START
+from genkeras.transformers.decoding import END, NEVER, PAD, START
 
 A, B = 3, 4
 SIZE = 5  # PAD, START, END, A, B
@@ -180,6 +180,21 @@ def test_a_narrow_beam_reports_the_scores_of_what_it_writes(name):
     assert np.all(np.diff(scores, axis=1) <= 0)
 
 
+@every_model
+def test_a_beam_that_never_ends_returns_its_best_beginnings(name):
+    model = made(name)
+    possible = model._possible
+    model._possible = lambda logits: tf.where(
+        tf.range(logits.shape[-1]) == END, NEVER, possible(logits)
+    )
+    tokens, scores = model.beam_search(SOURCE, beam_size=2, max_length=4)
+    assert np.all(tokens.numpy() > END) and np.all(scores < NEVER / 2)
+    assert np.all(np.any(tokens[:, 0] != tokens[:, 1], axis=-1))
+    written = [*tf.unstack(tokens, axis=1), model.greedy(SOURCE, max_length=4)]
+    best, second, greedy = (model.log_prob(SOURCE, with_start(rows.numpy())) for rows in written)
+    assert np.all(best >= second) and np.all(best >= greedy - 1e-5)
+
+
 def observed_against_expected(rows, targets, chance):
     """The p-value of drawn rows under the chances of all targets."""
     places = {tuple(target): k for k, target in enumerate(targets)}
@@ -253,6 +268,25 @@ def test_weights_weigh_the_tokens_of_their_row():
     log_probs = model.log_prob(SOURCE, TARGET).numpy()
     expected = -(weight * log_probs).sum() / (weight * counts).sum()
     assert found[0] == pytest.approx(expected, rel=1e-5)
+
+
+@every_model
+def test_a_batch_without_weight_moves_nothing(name):
+    model = made(name, keras.optimizers.SGD(0.1))
+    before = weights_of(model)
+    logs = model.train_on_batch(data(), sample_weight=np.zeros(3))
+    assert np.isfinite(logs).all()
+    for now, then in zip(weights_of(model), before, strict=True):
+        np.testing.assert_array_equal(now, then)
+
+
+@every_model
+def test_a_fresh_model_answers_and_can_be_trained_then(name):
+    model = MODELS[name]()
+    assert np.all(model.log_prob(SOURCE, TARGET) < 0)
+    model.greedy(SOURCE)
+    model.compile("sgd")
+    model.fit(data(), verbose=0)
 
 
 def weights_of(model):
@@ -361,6 +395,14 @@ def test_an_interrupted_run_resumes_to_the_same_bits(tmp_path):
     run(tmp_path / "cut", 1)
     for one, other in zip(run(tmp_path / "cut", 3), whole, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("name", ["post-norm", "pre-norm"])
+def test_maps_of_attention_in_half_precision(name):
+    half, whole = made(name, dtype="mixed_bfloat16"), made(name)
+    found, expected = (model.attention_maps(SOURCE, TARGET) for model in (half, whole))
+    for a, b in zip(tf.nest.flatten(found), tf.nest.flatten(expected), strict=True):
+        np.testing.assert_allclose(tf.cast(a, tf.float32), b, atol=0.1)  # eight bits, few layers
 
 
 def test_maps_of_attention_show_what_the_decoder_looks_at():
