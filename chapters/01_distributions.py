@@ -1124,9 +1124,9 @@ book.say(f"""
 # model of photographs, play the part of "all heads": each is more probable than nearly all that
 # is seen or drawn, and unlike it, because images of its kind are so few.
 #
-# ## What helps
+# ## What might help
 #
-# Two remedies, the second in two forms; all replace $\log p(x)$ by another score.
+# Two proposals, the second in two forms; all replace $\log p(x)$ by another score.
 #
 # 1. **Typicality** (Nalisnick et al. 2019): images are normal if their log-density is *close to
 #    the usual one*: score $-\lvert \log p(x) - \overline{\log p} \rvert$, with the mean over

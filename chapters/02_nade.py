@@ -698,10 +698,10 @@ book.say(
     "least 2.6 standard errors of the difference, which chance exceeds about once in a hundred "
     f"times, or a little more often with so few seeds. {verdict}. The five orders that follow the "
     f"image span {max(local) - min(local):.2f} nats; {ranking}. The random orders average "
-    f"{number(random_gap, '+.2f')} nats against those five. There is a reason to expect a loss: "
-    "under a random order most pixels come up while some of their neighbours are still unknown, so "
-    "a short memory does not help, and the network must know for every pixel which of its "
-    "neighbours have been seen."
+    f"{number(random_gap, '+.2f')} nats against those five. A loss would not be strange. The "
+    "entropy of the images is the same in every order, so it would come from the network: row by "
+    "row every inner pixel has the same two neighbours behind it; in a random order each has "
+    "another set of none to four, and each conditional must be learnt by itself."
 )
 
 # %% [markdown]
@@ -984,8 +984,8 @@ book.say(
     f"{curves_by_size[3].mean():.2f}, all 128 have **{everything_averaged.mean():.2f} ± "
     f"{error(everything_averaged):.2f}**. {overtaken}. Averaging is open to any set of models, "
     f"though: the {len(nades)} NADEs that were trained for @table:orders have "
-    f"{nades_averaged:.2f} together. They needed {len(nades)} trainings; the orderings of one "
-    "network need one."
+    f"{nades_averaged:.2f} together. They are {len(nades)} networks with weights of their own; the "
+    "orderings of one network need no further weights, and it answers for every order."
 )
 
 # %% [markdown]
@@ -1206,10 +1206,12 @@ book.figure(
 # and scales that ignore the context, every variable is a linear regression on its predecessors: a
 # Gaussian with full covariance. So such a Gaussian is the baseline to beat.
 #
-# A floor $\sigma_{\min}$ is part of the model, not a detail. A density has no upper bound: if a
-# value occurs twice in the data, a component with that mean and $\sigma \to 0$ drives the
-# likelihood to infinity. Any comparison of densities should state its floor;
-# [appendix A](A_reading_tables.md) shows what floors and repeated values do to published tables.
+# A floor $\sigma_{\min}$ is part of the model, not a detail. A mixture density has no upper
+# bound: put the mean of one component on one training value and let $\sigma \to 0$, and the
+# likelihood of the training set goes to infinity, while the other components keep that of the other
+# rows finite. On test rows this pays only where values recur, as rounded values do. Any comparison
+# of densities should state its floor; [appendix A](A_reading_tables.md) shows what floors and
+# repeated values do to published tables.
 #
 # The first data set is a table of 20 measurements of cell nuclei, standardised with the training
 # mean and standard deviation; values rounded by the source stay as they are. The number of
@@ -1253,9 +1255,10 @@ patch_train, patch_valid, patch_test = (
 # %% [markdown]
 # The second is pixels: 6 × 6 patches of two photographs. Their 256 levels get uniform noise added
 # (*dequantised*), so that no value repeats and the density says something about the levels:
-# $-\log p$ of the noisy values plus $D \log 256$ is an upper bound on the NLL of the levels, once
-# the scaling is undone. Patches for training, validation and testing come from different parts of
-# the photographs.
+# with $y = (x + u) / 256$ and $u$ uniform in the unit cube, $P(x) = 256^{-D}\, \mathbb{E}_u[p(y)]$,
+# and by Jensen's inequality $-\log P(x) \le D \log 256 - \mathbb{E}_u[\log p(y)]$. We estimate the
+# mean over the noise by one draw for each patch; scaling by $s_i$ adds $\sum_i \log s_i$. Patches
+# for training, validation and testing come from different parts of the photographs.
 
 # %%
 patch_nade = NADE(
@@ -1561,8 +1564,9 @@ book.box(
     {below_flat:.1%} of the test patches have a lower density than a flat grey square. A threshold
     on $p(x)$ that rejects such a picture rejects these too. A smooth picture is cheap because each
     of its pixels is easily predicted, whether or not it is of the kind that the model was trained
-    on. [Chapter 1](01_distributions.md) shows the same with tables and what helps: to ask whether
-    $\\log p(x)$ is *typical*, on both sides, or to compare with a second model.
+    on. [Chapter 1](01_distributions.md) shows the same with tables, and tries two remedies: to ask
+    whether $\\log p(x)$ is *typical*, on both sides, and to compare with a second model. Neither
+    is a cure.
     """,
 )
 

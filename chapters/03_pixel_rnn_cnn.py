@@ -703,9 +703,8 @@ if clearly_better and not clearly_worse:
     sharing_verdict = "Here sharing weights over the plane pays."
 elif clearly_worse and not clearly_better:
     sharing_verdict = (
-        "Here sharing weights over the plane did not pay; "
-        f"{len(step_seconds['PixelCNN']):,} training steps are few for {1 + 3 * num_layers + 3} "
-        "layers."
+        "Here sharing weights over the plane did not pay; the next section shows what a bias for "
+        "each pixel brings."
     )
 else:
     sharing_verdict = (
@@ -742,8 +741,9 @@ book.say(
     "training, and not which family is best. "
     + sharing_verdict
     + (
-        f" After {trained_longer['epochs']} epochs a larger PixelCNN stands at "
-        f"{trained_longer['value']:.2f} nats on these images (@table:published)."
+        " A larger PixelCNN, with such a bias and images moved by a pixel, stands after "
+        f"{trained_longer['epochs']} epochs at {trained_longer['value']:.2f} nats on these images "
+        "(@table:published)."
         if trained_longer is not None and dataset.name == trained_longer["dataset"]
         else ""
     )
@@ -1046,7 +1046,8 @@ book.box(
     training step of the Row LSTM took {train_ratio:.1f} times as long as one of PixelCNN, while
     {sampling_verdict}. Per pixel the {num_layers} blocks take {9 * num_layers}$h^2$ multiply-adds
     and the recurrent layer, with its two $1 \\times 1$ layers, $32h^2$; but in a step for 16
-    images the number of operations that follow each other counts as much as their size.
+    images the number of operations that follow each other may count as much as their size. (Times
+    of one run each; those of two like networks differ by tens of percent.)
 
     What makes sampling fast is to compute nothing twice. Against full passes, extrapolated from
     {timed_pixels} of them, the compiled loop with caches took **{saved["PixelCNN"]:.0f}** times

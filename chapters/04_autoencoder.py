@@ -75,7 +75,9 @@ def percent(hits):
 # takes in the data well. It is not a subspace in the sense of linear algebra: it is curved.
 #
 # How strongly is it curved? Take the simplest knob of all: move the image by a pixel, and by one
-# more. (What leaves the frame is lost.) On a flat surface both steps would point the same way.
+# more. (What leaves the frame is lost.) If the path of the moved images were straight, both steps
+# would point the same way. (A bent path can lie in a flat surface too; that no flat surface of few
+# dimensions will do, PCA shows below.)
 
 # %% tags=["fold"]
 dataset = book.setting(default=digits, full=mnist)()
@@ -409,7 +411,8 @@ book.table(
 book.say(
     f"The subspaces differ from PCA's by {max(angles.values()):.3f}° at most (@table:linear). "
     "Where $\\lambda_d$ is close to $\\lambda_{d+1}$ the loss hardly minds which of the two "
-    "directions is taken, and training is slow to find the better one. The axes are not PCA's, as "
+    "directions is taken, and training would be slow to find the better one (in these few rows the "
+    "angles do not follow the ratio). The axes are not PCA's, as "
     "the correlations show: the same subspace, other coordinates."
 )
 
@@ -504,7 +507,8 @@ book.say(
 # $$
 #
 # The relative error of the straight line falls with the *square* of the distance. Between points
-# that are near along the curve Euclid is right, however curled it is. So use near points only:
+# whose distance along the curve is small beside $1 / \kappa$, Euclid is nearly right, however often
+# the curve winds. So use near points only:
 #
 # - **Isomap** joins each point to its $k$ nearest neighbours, measures all other distances along
 #   the edges of this graph, and looks for coordinates in the plane whose Euclidean distances fit
@@ -747,7 +751,7 @@ book.table(
     f"Two coordinates of {len(judged_x):,} test images, ± one standard error over them; neighbours "
     f"among {len(listed_x):,} training images, to which PCA, Isomap and LLE are fitted"
     + (f" (the autoencoder to all {len(train_x):,})" if len(train_x) > len(listed_x) else "")
-    + ". Error as in @table:errors.",
+    + ". Error as in @table:errors, where PCA is fitted to all training images.",
     name="digit-maps",
 )
 seeds_right = [right[name].mean() for name in planes]
@@ -918,7 +922,13 @@ book.say(
     "reconstruction error is no sign that a network knows what digits look like. Trained with "
     "noise, the same network leaves "
     f"{left_over['overcomplete, denoising'].mean():.2f}, the best linear map "
-    f"{left_over['linear'].mean():.2f}. Its lead over the optimum for the training set is "
+    f"{left_over['linear'].mean():.2f}"
+    + (
+        ": the network has not even found what one linear layer can do. "
+        if left_over["overcomplete, denoising"].mean() > left_over["linear"].mean()
+        else ". "
+    )
+    + "The network's lead over the optimum for the training set is "
     f"{with_error(ahead, '+.2f')}, image by image. "
     + (
         "Yet its own training loss asks for just that optimum, which can only mix the images it "
@@ -1202,8 +1212,9 @@ book.say(
     f"The convolutional error is {abs(gap):.0%} {'larger' if gap > 0 else 'smaller'} "
     "(@table:rivals)"
     + (". " if sure else "; with three seeds that is not a clear difference (Welch's t-test). ")
-    + "Sharing weights over the plane pays where the same stroke occurs in many places. These "
-    "digits are centred"
+    + "A convolution looks for the same stroke in many places with the same weights; whether that, "
+    "its small windows or faster learning in so few steps makes the difference is not parted here. "
+    "These digits are centred"
     + (", and 8 × 8 pixels are few places" if depth == 64 else "")
     + ". And equal weights are not equal work: a convolution uses each of its weights many times."
 )

@@ -408,7 +408,7 @@ book.box(
 # which is minus the binary cross-entropy, *summed* over the pixels. (The notes write $\hat{x} =
 # \mathrm{Decode}(\mathrm{Encode}(x))$; the code in between is drawn, not copied.) Libraries like to
 # take the mean over the pixels instead. That divides this term by $D$ and leaves the divergence as
-# it is: a bound no more (exercise 5.3).
+# it is: as it stands a bound no more (exercise 5.3).
 #
 # ### Grey pixels have no such likelihood
 #
@@ -670,10 +670,10 @@ book.source(LatentVariableModel.compute_loss)
 
 # %% [markdown]
 # The divergence comes from the formula and only the reconstruction is drawn. In `evaluate` the loss
-# is minus the ELBO; in training the divergence may have a weight, of which more below. All models
-# of images in this chapter have networks of the same size and the same schedule, and keep the
-# weights that did best on validation images. (With `num_labels=10` both networks read a label as
-# well, and everything bounds $\log p(x \mid y)$.)
+# is minus the ELBO; in training the divergence may have a weight, of which more below. All VAEs
+# of binary images in this chapter have hidden layers of the same size and the same schedule, and
+# keep the weights that did best on validation images; NADE has a schedule of its own. (With
+# `num_labels=10` both networks read a label as well, and everything bounds $\log p(x \mid y)$.)
 
 
 # %% tags=["fold"]
@@ -818,8 +818,8 @@ book.table(
 book.say(
     f"At the end a test image costs {mean_error(result['kl'])} nats in the code and "
     f"{mean_error(-result['fit'])} in the pixels given the code. The bound is "
-    f"{mean_error(gap_to_bound)} nats below the estimate of $\\log p(x)$, the price of a $q$ that "
-    f"is not the posterior. Image by image NADE is, in nats, "
+    f"{mean_error(gap_to_bound)} nats below the estimate of $\\log p(x)$, which is itself too low: "
+    "a $q$ that is not the posterior costs at least that much. Image by image NADE is, in nats, "
     f"{verdict(nade_log_p - result['log p'], 'the VAE')}, see @table:models. What the VAE has to "
     "offer beside a likelihood is a code, and all pixels at once. (What the same kind of network "
     "reaches with hundreds of epochs is in @table:published.)"
@@ -843,6 +843,11 @@ book.say(
 #   of these has the expectation $\mathcal{L}_K$.
 # - *To the truth*: the mean of many weights tends to $p(x)$. If their variance is finite, the gap
 #   shrinks about as $\operatorname{Var}(w) / (2 K p(x)^2)$.
+#
+# Often it is not finite. Let $q$ be normal with variance $\sigma_j^2$, and let the logits of the
+# decoder be bounded, as behind a last tanh layer: then $p(x \mid z) \ge c > 0$ everywhere, and
+# $\mathbb{E}_q[w^2] \ge c^2 \int \mathcal{N}(z; 0, I)^2 / q(z \mid x)\, \mathrm{d}z$, which is
+# infinite as soon as one $\sigma_j^2 < \frac{1}{2}$. The gap then closes more slowly.
 #
 # It holds for any $q$, the prior too: then $w = p(x \mid z)$, the naive average of the first
 # section. Everything depends on the variance of the weights. To see it against the truth we train
@@ -984,7 +989,7 @@ book.box(
 # middle, and the decoder is pressed to have posteriors that such a $q$ can match. In
 # $\mathcal{L}_K$ one good draw among $K$ is enough.
 #
-# Another way to loosen the form of $q$ and of the prior is a **second stochastic layer**: the codes
+# Another way to loosen the prior is a **second stochastic layer**: the codes
 # get a prior that is itself a latent variable model, $p(x, h_1, h_2) = p(x \mid h_1)\, p(h_1 \mid
 # h_2)\, p(h_2)$, and $q(h_1, h_2 \mid x) = q(h_1 \mid x)\, q(h_2 \mid h_1)$. The bound is the same
 # with $z = (h_1, h_2)$; the divergence has no formula and is taken from the draw. In the library it
@@ -1007,7 +1012,7 @@ book.table(
         ]
         for name, (model, outcome) in family.items()
     ],
-    ["model", "−ELBO", r"$-\log p(x)$", "gap", "active latents"],
+    ["model", "−ELBO", r"$-\log p(x)$", "gap to the estimate", "active latents"],
     f"Nats, {len(test_x):,} test images. $\\log p(x)$ is estimated with {importance:,} draws. A "
     "latent is active if the mean of $q$ varies over the images by more than 0.01 (variance).",
     name="family",
@@ -1016,7 +1021,9 @@ by_log_p, by_elbo = (iwae_result[score] - result[score] for score in ("log p", "
 book.say(
     f"By the estimate of $\\log p(x)$, image by image and in nats, the IWAE is "
     f"{verdict(by_log_p, 'the VAE')}; by its ELBO it is {verdict(by_elbo, 'the VAE')}, see "
-    "@table:family. It was not asked for a good ELBO, and its posteriors need not look like its "
+    "@table:family. How much is due to its bound and how much to its draws, "
+    "of which it takes five for each image and step where the VAE takes one, is not parted here. "
+    "It was not asked for a good ELBO, and its posteriors need not look like its "
     "$q$: do not compare models by a bound that only one of them was trained on. The standard "
     "errors are those of the test images; another seed of the training is not in them."
 )
@@ -1063,9 +1070,10 @@ book.figure(
 )
 
 # %% [markdown]
-# Neighbouring places give similar images and similar images get neighbouring codes. Nothing in the
-# loss asks for that by name. It comes from the noise: a draw from $q(z \mid x)$ must lead back to
-# $x$ as well as its mean, so nearby codes must mean nearly the same.
+# Neighbouring places give similar images. Nothing in the loss asks for that by name. Networks are
+# continuous, as in chapter 4; the noise adds to it: a draw from $q(z \mid x)$ must lead back to $x$
+# as well as its mean, so nearby codes must mean nearly the same. How much it adds is not measured
+# here.
 #
 # **Arithmetic.** If the digit is a direction in the space of codes, then adding the difference of
 # two label means, $\bar z_b - \bar z_a$, to the code of an $a$ should make it a $b$. A test: for
@@ -1341,8 +1349,9 @@ lost_in_holes = [
 ]
 worse = (
     " That the richer prior ends lower is no contradiction. It can hardly represent less than the "
-    "single normal (twenty equal components are one), so what it lacks is training: it has more to "
-    f"learn, from a KL estimated by one draw, in the same {schedule['epochs']} epochs."
+    "single normal (twenty equal components are one), so the cause is in the training or in the "
+    f"step to new images: {schedule['epochs']} epochs, a KL estimated by one draw, how the mixture "
+    "starts. Which of them it is was not tested."
     if mixture_gain.mean() < 0
     else ""
 )
@@ -1379,7 +1388,8 @@ book.box(
 # with a fixed $s$. Multiplied by $2 s^2$, the loss is the squared error plus $2 s^2$ times the
 # divergence: choosing $s$ is choosing the price of a nat in the code. Programs that give the
 # divergence a weight $\beta$, or take a mean over pixels, set such a price as well (exercise 5.3);
-# with binary pixels and $\beta \ne 1$ the loss is minus a bound on $\log p(x)$ no more.
+# with binary pixels and $\beta > 1$ the loss is minus a looser bound on $\log p(x)$, lower by
+# $\beta - 1$ times the divergence, and with $\beta < 1$ it bounds nothing.
 
 
 # %% tags=["fold"]
@@ -1704,7 +1714,8 @@ book.say(
     f"{verdict(cured, 'without')}, and with free bits {verdict(freed, 'without')}; by its ELBO "
     f"the model with free bits is {verdict(freed_elbo, 'the plain one')}. Free bits keep every "
     "latent a little in use, which is not the same as a good use of a few. The VAE with warm-up is "
-    f"{verdict(over_pairs, 'tables that know the letter before')}. It does not see one letter when "
+    f"{verdict(over_pairs, 'tables that know the letter before')}; tables that know two letters "
+    "are in @table:words too. It does not see one letter when "
     "it says the next; it decides on a word and spells it."
 )
 
@@ -1798,10 +1809,11 @@ book.box(
     "Answer to 5.2, computed",
     f"""
     $\\mathcal{{L}}_1 = {one:.4f}$, $\\mathcal{{L}}_2 = {two:.4f}$ and $\\log p(x) = {truth:.4f}$:
-    the gap falls from {truth - one:.4f} to {truth - two:.4f}. By the rule of thumb twice the draws
-    halve it; here it falls by {1 - (truth - two) / (truth - one):.0%}. Half of the posterior lies
-    where $q$ almost never draws, so the weights there are rare and huge. A $q$ with thinner tails
-    than the posterior is bad for importance weights.
+    the gap falls from {truth - one:.4f} to {truth - two:.4f}. The rule of a half for twice the
+    draws does not apply, as the scale of $q$ is {blank_scale:.2f}, below $\\sqrt{{1/2}}$: the
+    variance of the weights is infinite. It falls by {1 - (truth - two) / (truth - one):.0%}. Half
+    of the posterior lies where $q$ almost never draws, so the weights there are rare and huge. A
+    $q$ with thinner tails than the posterior is bad for importance weights.
     """,
 )
 

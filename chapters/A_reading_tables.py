@@ -372,13 +372,17 @@ book.table(
     name="protocols",
 )
 spread = max(protocol_nll.values()) - min(protocol_nll.values())
-noise_gain = protocol_nll["fixed draw", "fixed draw"] - protocol_nll["drawn anew", "drawn anew"]
+noise_gain = [
+    f"{protocol_nll['fixed draw', tested] - protocol_nll['drawn anew', tested]:.2f}"
+    for tested in test_under
+]
 book.say(
     f"One model, one set of images, and {spread:.1f} nats between the best and the worst "
     "combination (@table:protocols). Without the noise of the draw there is less to predict, and "
     f"the number is lower though nothing was learnt better. Fitting to fresh draws gains "
-    f"{noise_gain:.2f} nats over a fixed draw, because it is many times the data. On MNIST the "
-    "same holds: the paper on importance-weighted autoencoders lists one VAE at 88.71 nats on the "
+    f"{', '.join(noise_gain)} nats over a fixed draw, column by column: they are many times the "
+    "data. "
+    "On MNIST: the paper on importance-weighted autoencoders lists one VAE at 88.71 nats on the "
     "fixed draw and 86.76 on fresh ones (its Tables 3 and 1), and a NADE of 500 units is listed at "
     "88.33 on the fixed draw by its authors, at 85.65 on fresh ones by the repository "
     "`EugenHotaj/pytorch-generative`. Neither pair is a comparison of models."
@@ -404,7 +408,8 @@ book.say(
     f"{ours_orderless}\n"
     "- *Exact, bound or estimate.* A VAE reports a bound (≤), an RBM an estimate (~) whose error "
     "can lie on the flattering side. A Parzen-window figure made from samples is none of these; it "
-    "depends on its bandwidth and number of samples more than on the model (Theis et al. 2016)."
+    "can be far from the likelihood and rank models wrongly, and it changes with its bandwidth and "
+    "its number of samples (Theis et al. 2016)."
 )
 
 # %% [markdown]
@@ -801,11 +806,12 @@ book.say(
 if repeated.any():
     loss = row_scores[floors[0]]["RNADE"][~repeated].mean() - trained[0]
     book.say(
-        "Rows that equal a training row flatter every model, as they were fitted; without them "
+        "Rows that equal a training row may flatter a model that can fit single rows. Without them "
         f"RNADE at the floor {floors[0]:g} scores {abs(loss):.2f} nats "
-        f"{'less' if loss < 0 else 'more'} (@table:floor). But leaving them out does not take the "
-        f"spikes away: at the floor {floors[-1]:g} independent spikes score {alone.mean():.1f} on "
-        f"all rows and {alone[~repeated].mean():.1f} on those that do not repeat, because a row "
+        f"{'less' if loss < 0 else 'more'} on this fold (@table:floor), which may be chance. "
+        "But leaving them out does not take "
+        f"the spikes away: at the floor {floors[-1]:g} independent spikes score {alone.mean():.1f} "
+        f"on all rows and {alone[~repeated].mean():.1f} on those that do not repeat, because a row "
         "may be new while each of its values is old."
     )
 else:
@@ -955,8 +961,9 @@ if known:
         f"({named(above)}). By the same reading, independent spikes under the same floor are above "
         f"the published figure on {len(flattered)} ({named(flattered)}), and above our RNADE on "
         f"{len(beaten)} ({named(beaten)}). Where that is so, neither figure says that the columns' "
-        "dependence has been learnt; the comparison with the Gaussian, which can use neither "
-        "rounding nor repetition, says more. Parkinsons is a table of about 140 recordings of each "
+        "dependence has been learnt; nor does a lead over the Gaussian, which cannot use the "
+        "rounding: independent spikes have such a lead too. One would have to train and test on "
+        "columns with noise (exercise A.5). Parkinsons is a table of about 140 recordings of each "
         "of 42 patients, who are in training and test rows alike: its score says nothing about new "
         "patients."
     )
