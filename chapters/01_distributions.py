@@ -790,8 +790,8 @@ book.say(f"""
     shape of the mean image (@fig:samples): each pixel is right on average, but whether it is
     inked is decided without looking at its neighbours, and so neighbours agree too rarely
     (@table:neighbours). Order 1 mends the neighbour at the side, which it sees, {above}.
-    These shares are a crude statistic: what higher orders gain shows in the NLL and in longer
-    strokes, and not necessarily here.
+    These shares are a crude statistic: what higher orders gain shows in the NLL, and not
+    necessarily here.
 
     High orders fail in another way. At order {last}, {100 * lost_samples[last]:.1f} % of the
     pixels of its own samples were drawn from a row that says exactly one half, a context about
@@ -1117,12 +1117,13 @@ book.say(f"""
 """)
 
 # %% [markdown]
-# The law of large numbers is at work: $-\log p(x)$ is a sum over many independent tosses, so it
-# concentrates around its expectation $-\mathbb{E} \log p(x)$, the entropy. Images behave so only
-# roughly: their pixels depend on each other, and the spread in @fig:densities is wide. The mode
-# of the Markov chain, and the blank image under the
-# model of photographs, play the part of "all heads": each is more probable than nearly all that
-# is seen or drawn, and unlike it, because images of its kind are so few.
+# The law of large numbers is at work: $-\log p(x)$ is a sum of $n$ independent terms. Its
+# expectation, the entropy, grows as $n$, and so does the distance of "all heads" from it; its
+# standard deviation grows as $\sqrt{n}$ only. Per toss it concentrates at the entropy. Images
+# behave so only roughly: their pixels depend on each other, and the spread in @fig:densities is
+# wide. The mode of the Markov chain, and the blank image under the model of photographs, play the
+# part of "all heads": each is more probable than nearly all that is seen or drawn, and unlike it,
+# because images of its kind are so few.
 #
 # ## What might help
 #
@@ -1298,7 +1299,7 @@ book.table(
     ["kind", "methods", "models (chapter)"],
     "Three kinds of generative models: an exact density, a bound on it, samples only. The methods "
     "are those of the base classes `ExplicitModel`, `LatentVariableModel` and `ImplicitModel`. "
-    "Numbers in brackets are chapters; from 3 on they are planned.",
+    "Numbers in brackets are chapters.",
     name="kinds",
 )
 

@@ -96,8 +96,8 @@ def number(value, form=".2f"):
 # (exercise 2.2).
 #
 # **Networks.** A hidden layer would remove that limit. But $D$ separate networks with $H$ hidden
-# units each, the $i$-th with $i - 1$ inputs, need $H D(D-1)/2$ input weights: too many to store, to
-# learn, and to evaluate.
+# units each, the $i$-th with $i - 1$ inputs, need $H D(D-1)/2$ input weights: for 28 × 28 pixels
+# and $H = 500$ 154 million numbers, and 50,000 images to learn them from.
 #
 # ## NADE: one network for all conditionals
 #
@@ -208,7 +208,8 @@ book.table(
 # $$
 #
 # Time is $O(DH)$ per example as before; memory is one vector $a$ and one vector $s$ per example
-# beside the gradients themselves, $O(\text{batch} \cdot H + DH)$. Below is the library's code.
+# beside logits and gradients, $O(\text{batch} \cdot (H + D) + DH)$ in place of a tensor of
+# $\text{batch} \cdot D \cdot H$. Below is the library's code.
 # `later` is $s_i$; the `scale` is for dropout; the rest are the formulas above.
 
 # %% tags=["hide"]
@@ -216,7 +217,7 @@ book.source(importlib.import_module("genkeras.layers.nade_scan")._compiled)
 
 # %% [markdown]
 # Subtracting undoes an addition only up to rounding. In float32 the drift over 784 pixels is small
-# (exercise 2.5 measures it); in bfloat16 it would not be, so these loops run in float32 under every
+# (exercise 2.5 measures it, and what float16 would do), so these loops run in float32 under every
 # precision policy.
 #
 # How the cost grows is measured below, against two forms one might write first. *Cumulative sum*
@@ -302,7 +303,7 @@ book.say(
 # %% [markdown]
 # ## Two checks
 #
-# A model that claims exact probabilities can be tested exactly when it is small. We cut 3 × 4
+# A model that claims exact probabilities can be tested exactly when it is small. We cut 4 × 3
 # pixels out of the middle of the binarised digits, fit a NADE to these twelve variables, and add up
 # the probabilities of all $2^{12}$ vectors. Training is that of any Keras model: the loss is the
 # mean of $-\log p(x)$ in nats. The helper below keeps the weights of the epoch with the best
@@ -614,8 +615,7 @@ book.say(
     f"that were drawn before it, so the picture mixes {depth} contexts, and drawing each pixel "
     "from it independently would not give samples of the model. The bottom row shows where the "
     f"uncertainty is: the tenth of the pixels with the largest surprise carries {tenth:.0%} of "
-    "the NLL of these samples. Edges are where the choices are made; inside a stroke or far from "
-    "it the next pixel is nearly certain."
+    "the NLL of these samples. They seem to lie at the edges of strokes; chapter 3 counts that."
 )
 
 # %% [markdown]
@@ -1334,7 +1334,8 @@ book.say(
     f"{against(mixture_gain.mean(), error(mixture_gain))}. With {len(cells.train)} training rows "
     "the simple mixture is a serious rival. On patches RNADE is "
     f"{against(patch_gain.mean(), error(patch_gain))}: a patch of sky and a patch of leaves have "
-    "very different variances, and one Gaussian has only one."
+    "very different variances, and one Gaussian has only one, which may be a reason. (Patches "
+    "overlap, so this error is too small.)"
 )
 
 
@@ -1488,8 +1489,8 @@ book.say(
     f"probability is {sure[0]:.1%} on average for NADE, which is right on "
     f"{right[classifier_rows[0][0]].mean():.1%}, and {sure[1]:.1%} for logistic regression, which "
     f"is right on {right[classifier_rows[1][0]].mean():.1%}. A generative classifier multiplies "
-    f"{depth} conditionals; small errors of each add up in $\\log p(x \\mid y)$ and push its "
-    "posteriors towards 0 and 1."
+    f"{depth} conditionals; that small errors of each add up in $\\log p(x \\mid y)$ and push its "
+    "posteriors towards 0 and 1 would be a reason for too much confidence."
 )
 book.box(
     "notes",
@@ -1497,9 +1498,10 @@ book.box(
     f"""
     True of a model of the pair $p(x, y)$, through Bayes' rule, as just measured:
     {classifier_rows[0][1]} % right. A model of $p(x)$ alone, such as the one trained above, says
-    nothing about $y$: there is no label in any of its formulas. And containing a classifier does
-    not make it the better one. Its weights were fitted to predict {depth} pixels, and only a small
-    part of that work is about which digit it is.
+    nothing about $y$: there is no label in any of its formulas. Its weights were fitted to predict
+    {depth} pixels, and only a small part of that work is about which digit it is. The rival here is
+    linear, with far fewer weights; a discriminative network of NADE's own size, which would be the
+    fair comparison, was not trained.
     """,
 )
 

@@ -773,8 +773,8 @@ added = models[PLACED].count_params() - models["PixelCNN"].count_params()
 row_by_place = test_nll["RowLSTM"] - test_nll[PLACED]
 book.say(
     f"With {added:,} more parameters, one for each pixel and channel, PixelCNN is "
-    f"{apart_from(by_place)} (@table:models). Against the Row LSTM, whose states can count the "
-    f"rows as they go, it is then {apart_from(row_by_place)}."
+    f"{apart_from(by_place)} (@table:models). Against the Row LSTM, whose states could count "
+    f"the rows as they go, it is then {apart_from(row_by_place)}."
 )
 
 # %% [markdown]
@@ -1202,11 +1202,12 @@ except ValueError as refusal:
 # the left, on its way back along the lower side the one to the right, and one shared mask cannot
 # say both. NADE has no kernel and takes any order.
 #
-# Does the order matter? As in chapter 2, every order is trained with several seeds. A seed sets the
-# initial weights, the order of the batches and, for "random", the permutation. An order is nothing
-# but a turn or a permutation of the image before it enters the network, so one compiled model
-# serves for all fits: it is given new weights, a fresh optimiser and images whose pixels already
-# lie in the order.
+# Does the order matter? As in chapter 2, every order is trained with several seeds.
+# (The learning rate falls here, so the numbers do not compare with those of chapter 2.) A seed sets
+# the initial weights, the order of the batches and, for "random", the permutation. An order is
+# nothing but a turn or a permutation of the image before it enters the network, so one compiled
+# model serves for all fits: it is given new weights, a fresh optimiser and images whose pixels
+# already lie in the order.
 
 
 # %%
