@@ -97,7 +97,7 @@ class CheckedModel(keras.Model):
             checked = self._checked_data(*parts)
             is_dataset = isinstance(checked[0], tf.data.Dataset | keras.utils.PyDataset)
             validation_data = checked[0] if is_dataset else checked
-        if isinstance(x, tf.data.Dataset):
+        if isinstance(x, tf.data.Dataset) or hasattr(x, "__next__"):
             kwargs.setdefault("shuffle", False)  # Keras cannot, and would warn that it does not
         return super().fit(
             x, y, *args, sample_weight=sample_weight, validation_data=validation_data, **kwargs
