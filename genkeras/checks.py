@@ -237,6 +237,11 @@ def labels(name, value, num_labels, num_rows, lowest=0):
     return array.astype("int32")
 
 
+def for_each(value, count):
+    """One label for all as `(count,)` labels; what is no single label as it is."""
+    return np.full(count, value) if np.ndim(value) == 0 else value
+
+
 def label_message(name, num_labels, lowest=0):
     """The words shared by the check of labels and the assertion in the graph."""
     return f"Expected {name} to hold whole numbers from {lowest} to {num_labels - 1}. Received: "

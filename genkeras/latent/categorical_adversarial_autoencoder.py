@@ -10,7 +10,6 @@ Reference: Makhzani et al. 2015, https://arxiv.org/abs/1511.05644, sections 5 an
 """
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from genkeras import checks
@@ -146,8 +145,7 @@ class CategoricalAdversarialAutoencoder(AdversarialAutoencoder):
         """
         num_samples = checks.positive_int("num_samples", num_samples)
         if classes is not None:
-            if np.ndim(classes) == 0:
-                classes = np.full(num_samples, classes)
+            classes = checks.for_each(classes, num_samples)
             classes = checks.labels("classes", classes, self.num_classes, num_samples)
         self._ensure_built()
         seeds = tf.random.experimental.stateless_split(self._stateless(seed), 2)

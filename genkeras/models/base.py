@@ -201,8 +201,8 @@ class CheckedModel(keras.Model):
 
     def _sample_condition(self, condition, num_samples):
         """The labels of `num_samples` draws, from one label, one for each, or None."""
-        if condition is not None and np.ndim(condition) == 0:
-            condition = np.full(num_samples, condition)
+        if condition is not None:
+            condition = checks.for_each(condition, num_samples)
         return self._checked_condition(condition, num_samples)
 
     def _asserted(self, inputs):
