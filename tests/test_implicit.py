@@ -225,6 +225,7 @@ def test_averages_that_nobody_keeps_are_refused(generator, received):
     [
         ({"generator": "sgd"}, r"\('generator',\)"),
         ({}, r"\(\)"),
+        ({"optimizer": "adam"}, "'adam'"),
         (
             {"generator": "sgd", "discriminator": "sgd", "critic": "sgd"},
             r"\('critic', 'discriminator', 'generator'\)",
@@ -235,6 +236,17 @@ def test_each_player_needs_its_optimizer(optimizers, received):
     message = r"Expected one optimizer for each of \('discriminator', 'generator'\). Received: "
     with pytest.raises(ValueError, match=message + received):
         TinyGAN().compile(**optimizers)
+
+
+def test_players_do_not_share_an_optimizer_object():
+    adam = keras.optimizers.Adam()
+    with pytest.raises(ValueError, match="for each player.*Received: one object twice"):
+        TinyGAN().compile(generator=adam, discriminator=adam)
+
+
+def test_batches_hold_rows():
+    with pytest.raises(ValueError, match="Expected batch_size to be a whole number >= 1"):
+        compiled().fit(X, batch_size=0)
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,9 @@ def sacre_bleu(translations, references):
 
 
 def _same_number(translations, references):
+    for name, lines in (("translations", translations), ("references", references)):
+        if isinstance(lines, str):
+            raise ValueError(f"Expected {name} to be a list of strings. Received: {lines!r}.")
     if not 0 < len(translations) == len(references):
         raise ValueError(
             "Expected as many translations as references, at least one. "

@@ -91,6 +91,8 @@ class CheckedModel(keras.Model):
         """
         if kwargs.get("class_weight") is not None:
             raise ValueError("Expected sample_weight for classes. Received: class_weight")
+        if kwargs.get("batch_size") is not None:
+            checks.positive_int("batch_size", kwargs["batch_size"])
         x, y, sample_weight = self._checked_data(x, y, sample_weight)
         if validation_data is not None:
             parts = validation_data if isinstance(validation_data, tuple) else (validation_data,)

@@ -62,6 +62,7 @@ class ImplicitModel(CheckedModel):
 
     def compile(
         self,
+        optimizer=None,
         *,
         auto_scale_loss=True,
         jit_compile="auto",
@@ -72,17 +73,25 @@ class ImplicitModel(CheckedModel):
         """Gives every player its optimiser: `compile(generator=..., discriminator=...)`.
 
         Args:
+            optimizer: must be None: each player has its own.
             auto_scale_loss: scale losses under `mixed_float16`, as Keras does for one optimiser.
             jit_compile, run_eagerly, steps_per_execution: as in `keras.Model.compile`.
             **optimizers: one Keras optimiser, name or config per player.
 
         Raises:
-            ValueError: a player without an optimiser, or an optimiser for no player.
+            ValueError: a player without an optimiser, an optimiser for no player, or one
+                optimiser object for two of them.
         """
-        if set(optimizers) != set(self.players):
+        if optimizer is not None or set(optimizers) != set(self.players):
             raise ValueError(
                 f"Expected one optimizer for each of {self.players}. "
-                f"Received: {tuple(sorted(optimizers))}"
+                f"Received: {tuple(sorted(optimizers)) if optimizer is None else optimizer!r}"
+            )
+        objects = {id(o) for o in optimizers.values() if isinstance(o, keras.Optimizer)}
+        if len(objects) < sum(isinstance(o, keras.Optimizer) for o in optimizers.values()):
+            raise ValueError(
+                "Expected an optimizer object of its own for each player: it keeps moments of "
+                "that player's weights. Received: one object twice"
             )
         super().compile(
             optimizer=None,

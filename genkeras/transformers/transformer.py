@@ -17,7 +17,8 @@ from genkeras.layers.transformer_block import DecoderBlock, EncoderBlock
 from genkeras.transformers.decoding import PAD
 from genkeras.transformers.sequence_to_sequence import SequenceToSequence
 
-# Blocks take seeds + 1000, + 1100, ... in the encoder and + 2000, ... in the decoder.
+# Blocks take seeds + 1000, + 1100, ... in the encoder and + 2000, ... in the decoder, which begins
+# higher where the encoder has more than ten.
 ENCODER, DECODER, STRIDE = 1000, 2000, 100
 
 
@@ -83,7 +84,7 @@ class Transformer(SequenceToSequence):
             ]
 
         self.encoder_blocks = blocks(EncoderBlock, ENCODER)
-        self.decoder_blocks = blocks(DecoderBlock, DECODER)
+        self.decoder_blocks = blocks(DecoderBlock, max(DECODER, ENCODER + STRIDE * self.num_layers))
         self.drops = [
             Dropout(self.dropout, checks.seed(self.seed, k), dtype=self.dtype_policy)
             for k in (2, 3)

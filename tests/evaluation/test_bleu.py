@@ -52,3 +52,8 @@ def test_as_many_translations_as_references():
     for translations, references in (([], []), (["a"], ["a", "b"])):
         with pytest.raises(ValueError, match="Expected as many translations as references"):
             tokenised_bleu(translations, references)
+
+
+def test_one_string_is_no_list_of_them():
+    with pytest.raises(ValueError, match="Expected references to be a list of strings"):
+        tokenised_bleu(["a dog"], "a dog")

@@ -116,6 +116,13 @@ def next_logits(model, source, written):
     return model({"source": source[None], "target": target}).numpy()[0, -1]
 
 
+def test_no_two_matrices_of_a_deep_model_start_alike():
+    model = MODELS["post-norm"](num_layers=12)
+    model._ensure_built()
+    drawn = [np.array(w.value).tobytes() for w in model.trainable_variables if len(w.shape) > 1]
+    assert len(set(drawn)) == len(drawn)
+
+
 @every_model
 def test_greedy_writes_the_most_probable_token_each_time(name):
     model = made(name, scale=1.5)
