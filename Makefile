@@ -43,7 +43,7 @@ $(VENV)/bin/python:
 
 $(VENV)/.book: $(VENV)/bin/python pyproject.toml constraints.txt
 	@echo "Installing genkeras and what the book needs (about two minutes the first time) ..."
-	@$(PIP) --constraint constraints.txt --editable ".[docs]"
+	@$(PIP) --constraint constraints.txt --editable ".[docs,text]"
 	@touch $@
 
 $(VENV)/.test: $(VENV)/bin/python pyproject.toml constraints.txt

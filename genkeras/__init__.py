@@ -50,14 +50,21 @@ _HOMES = {
 }
 
 _ROOMS = (
+    "adversarial",
+    "autoregressive",
     "book",
     "datasets",
     "divergences",
     "evaluation",
+    "latent",
+    "layers",
     "likelihoods",
+    "models",
     "plots",
     "priors",
     "recipes",
+    "training",
+    "transformers",
 )
 
 __all__ = [*_HOMES, "load_model"]

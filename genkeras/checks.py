@@ -29,6 +29,35 @@ def seed(value, part=0):
     return None if value is None else positive_int("seed", value, minimum=0) + part
 
 
+def seed_pair(value):
+    """A whole number as the `(2,)` int32 seed of TensorFlow's stateless random numbers."""
+    import tensorflow as tf
+
+    value = positive_int("seed", value, minimum=-(2**63))
+    # A tensor, not a Python number: a compiled function would be compiled again for each value.
+    return tf.constant([value % 2**31, value // 2**31 % 2**31], tf.int32)
+
+
+def sizes(name, values, count=None):
+    """`values` as a tuple of whole numbers of at least 1, of `count` of them if it is not None."""
+    many = "" if count is None else f"{count} "
+    whole = f"Expected {name} to be a tuple of {many}whole numbers. Received: {name}={values!r}"
+    try:
+        values = tuple(values)
+    except TypeError as error:
+        raise ValueError(whole) from error
+    if count is not None and len(values) != count:
+        raise ValueError(whole)
+    return tuple(positive_int(f"every entry of {name}", value) for value in values)
+
+
+def positive(name, value):
+    """`value` as a float, if it is a finite number > 0."""
+    if not isinstance(value, numbers.Real) or not 0 < value < math.inf:
+        raise ValueError(f"Expected {name} > 0. Received: {name}={value!r}")
+    return float(value)
+
+
 def boolean(name, value):
     """`value` if it is True or False."""
     if not isinstance(value, bool):

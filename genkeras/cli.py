@@ -1,9 +1,13 @@
 """The `genkeras` command: looks at the machine, runs chapters, makes the book, runs recipes."""
 
 import argparse
+import errno
 import os
 import sys
 from pathlib import Path
+
+# A place that cannot be written: forbidden, read-only, full, no folder.
+_OF_PLACE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.ENOTDIR}
 
 
 def main(arguments=None):
@@ -18,7 +22,8 @@ def main(arguments=None):
     options = _parser().parse_args(arguments)
     # TensorFlow reads this once, when it is imported.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    if options.run is not _doctor:  # which says what a script of the user's would meet
+        os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     try:
         return options.run(options) or 0
@@ -28,7 +33,7 @@ def main(arguments=None):
     except Exception as error:
         if not _is_expected(error):
             raise
-        print(f"genkeras: {error}", file=sys.stderr)
+        print(f"genkeras: {error}{_advice(error)}", file=sys.stderr)
         return 1
 
 
@@ -156,5 +161,15 @@ def _is_expected(error):
     """Whether an error is the user's to settle, so that its message says all there is to say."""
     from genkeras.book.place import ChapterError
 
-    in_house_form = isinstance(error, ValueError | OSError) and str(error).startswith("Expected")
-    return in_house_form or isinstance(error, ChapterError)
+    in_house_form = str(error).startswith("Expected")
+    if isinstance(error, ValueError | OSError | ImportError) and in_house_form:
+        return True
+    if isinstance(error, ModuleNotFoundError):
+        return not str(error.name).startswith("genkeras")
+    return isinstance(error, ChapterError) or getattr(error, "errno", None) in _OF_PLACE
+
+
+def _advice(error):
+    """What to do about an error whose message does not say it."""
+    missing = isinstance(error, ModuleNotFoundError)
+    return '. `pip install -e ".[docs,text]"` in the clone brings it.' if missing else ""

@@ -5,6 +5,7 @@ All values are in nats. `p`, `q` are `tfp.distributions` objects; results have t
 
 import math
 
+import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
@@ -76,5 +77,4 @@ def _mean_and_standard_error(terms):
 
 
 def _stateless(seed):
-    seed = tf.convert_to_tensor(seed, tf.int32)
-    return seed if seed.shape.rank == 1 else tf.stack([seed, 0])
+    return tf.cast(seed, tf.int32) if np.ndim(seed) else checks.seed_pair(seed)

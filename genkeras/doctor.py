@@ -1,10 +1,12 @@
 """Looks at this machine and says in words what genkeras finds and what is missing."""
 
+import json
 import os
 import platform
 
 from genkeras import quiet
 from genkeras.book.environment import package_version
+from genkeras.datasets import _store
 
 PACKAGES = (
     "genkeras",
@@ -30,7 +32,7 @@ def report():
         print(f"{package:<24}{version}")
         if version == "not installed":
             missing.append(package)
-    print(f"{'Keras backend':<24}{os.environ.get('KERAS_BACKEND', 'not set')}")
+    print(f"{'Keras backend':<24}{_backend()}")
     if not {"keras", "tensorflow"} & set(missing):
         _print_devices()
     _print_data()
@@ -38,6 +40,19 @@ def report():
     if needed:
         print(f"\nMissing: {', '.join(needed)}. `pip install` of this clone brings them.")
     return 1 if needed else 0
+
+
+def _backend():
+    """The backend that Keras takes in a script of the user's, and what to do if it is not ours."""
+    chosen = os.environ.get("KERAS_BACKEND")
+    if chosen is None:
+        try:
+            text = (_store.keras_home() / "keras.json").read_text(encoding="utf-8")
+            chosen = json.loads(text).get("backend", "tensorflow")
+        except (OSError, ValueError):
+            chosen = "tensorflow"
+    advice = "" if chosen == "tensorflow" else "; genkeras needs KERAS_BACKEND=tensorflow"
+    return chosen + advice
 
 
 def _print_devices():

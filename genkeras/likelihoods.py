@@ -5,8 +5,6 @@ Each likelihood says how many outputs it needs for one variable, turns them into
 compiled loop over variables holds no random-number generator).
 """
 
-import numbers
-
 import keras
 import numpy as np
 import tensorflow as tf
@@ -24,12 +22,6 @@ def _scale(raw, min_scale):
 
 def _raw_scale(scale, min_scale):
     return float(np.log(np.expm1(scale - min_scale)))
-
-
-def _positive(name, value):
-    if not isinstance(value, numbers.Real) or not 0 < value < np.inf:
-        raise ValueError(f"Expected {name} > 0. Received: {name}={value!r}")
-    return float(value)
 
 
 class Likelihood:
@@ -184,7 +176,7 @@ class Normal(Likelihood):
     support = "finite numbers"
 
     def __init__(self, min_scale=0.01):
-        self.min_scale = _positive("min_scale", min_scale)
+        self.min_scale = checks.positive("min_scale", min_scale)
 
     def distribution(self, parameters):
         loc, raw = tf.unstack(tf.cast(parameters, tf.float32), axis=-1)
@@ -221,7 +213,7 @@ class SigmoidNormal(Likelihood):
     support = "finite numbers"
 
     def __init__(self, scale=1.0):
-        self.scale = _positive("scale", scale)
+        self.scale = checks.positive("scale", scale)
 
     def distribution(self, parameters):
         logits = tf.squeeze(tf.cast(parameters, tf.float32), axis=-1)
@@ -259,7 +251,7 @@ class MixtureOfGaussians(Likelihood):
 
     def __init__(self, num_components, min_scale=0.01):
         self.num_components = checks.positive_int("num_components", num_components)
-        self.min_scale = _positive("min_scale", min_scale)
+        self.min_scale = checks.positive("min_scale", min_scale)
 
     @property
     def num_parameters(self):

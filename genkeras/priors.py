@@ -99,7 +99,7 @@ class UniformTokens:
     """
 
     def __init__(self, grid_shape, num_tokens):
-        self.grid_shape = tuple(checks.positive_int("grid_shape", side) for side in grid_shape)
+        self.grid_shape = checks.sizes("grid_shape", grid_shape, count=2)
         self.num_tokens = checks.positive_int("num_tokens", num_tokens, minimum=2)
 
     def distribution(self):
@@ -228,10 +228,8 @@ class RadialMixture(LabelledMixture):
 
     def __init__(self, num_labels=10, radius=4.0, along=1.2, across=0.3):
         num_labels = checks.positive_int("num_labels", num_labels)
-        self.radius, self.along, self.across = (
-            checks.real(name, value)
-            for name, value in (("radius", radius), ("along", along), ("across", across))
-        )
+        self.radius = checks.real("radius", radius)
+        self.along, self.across = checks.positive("along", along), checks.positive("across", across)
         angle = 2 * np.pi * np.arange(num_labels) / num_labels
         out = np.stack([np.cos(angle), np.sin(angle)], axis=-1)  # unit vectors
         side = np.stack([-out[:, 1], out[:, 0]], axis=-1)
@@ -274,10 +272,8 @@ class SwissRoll(LabelledMixture):
     def __init__(self, num_labels=10, radius=6.0, turns=2.0, stddev=0.15, parts=100):
         num_labels = checks.positive_int("num_labels", num_labels)
         self.parts = checks.positive_int("parts", parts)
-        self.radius, self.turns, self.stddev = (
-            checks.real(name, value)
-            for name, value in (("radius", radius), ("turns", turns), ("stddev", stddev))
-        )
+        self.radius, self.turns = checks.real("radius", radius), checks.real("turns", turns)
+        self.stddev = checks.positive("stddev", stddev)
         count = num_labels * self.parts
         t = np.sqrt((np.arange(count) + 0.5) / count)
         angle = 2 * math.pi * self.turns * t

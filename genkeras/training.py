@@ -16,9 +16,7 @@ def stateless_seed(seed):
     """A `(2,)` int32 seed from an int, or the next one of a `SeedGenerator`."""
     if isinstance(seed, keras.random.SeedGenerator):
         return tf.cast(seed.next(), tf.int32)
-    seed = checks.positive_int("seed", seed, minimum=-(2**63))
-    # A tensor, not a Python number: a compiled function would be compiled again for each value.
-    return tf.constant([seed % 2**31, seed // 2**31 % 2**31], tf.int32)
+    return checks.seed_pair(seed)
 
 
 def replica_seed(generator):
@@ -43,9 +41,20 @@ def mean_loss(per_example, sample_weight=None):
     """
     per_example = tf.cast(per_example, tf.float32)
     if sample_weight is not None:
-        per_example *= tf.reshape(tf.cast(sample_weight, tf.float32), tf.shape(per_example))
+        weights = tf.cast(sample_weight, tf.float32)
+        with tf.control_dependencies([asserted_weights(weights)]):
+            per_example *= tf.reshape(tf.identity(weights), tf.shape(per_example))
     replicas = tf.distribute.get_strategy().num_replicas_in_sync
-    return tf.reduce_mean(per_example) / replicas
+    # A replica may have no rows at the end of the data.
+    count = tf.cast(tf.size(per_example), tf.float32)
+    return tf.math.divide_no_nan(tf.reduce_sum(per_example), count) / replicas
+
+
+def asserted_weights(weights):
+    """The assertion that sample weights are finite and not negative."""
+    inside = tf.reduce_all(tf.math.is_finite(weights) & (weights >= 0))
+    message = "Expected sample_weight to be finite and >= 0. Received:"
+    return tf.debugging.Assert(inside, [message, weights])
 
 
 def replica_mean(value):
@@ -55,6 +64,13 @@ def replica_mean(value):
     if context is None or context.num_replicas_in_sync == 1:
         return value
     return context.all_reduce(tf.distribute.ReduceOp.MEAN, value)
+
+
+def batch_mean(values):
+    """Mean over the rows `(batch, ...)` of all replicas, of which one may have none; no gradient
+    passes."""
+    count = tf.cast(tf.shape(values)[0], values.dtype)
+    return tf.math.divide_no_nan(replica_mean(tf.reduce_sum(values, axis=0)), replica_mean(count))
 
 
 def epoch_batches(data, batch_size, seed, first_epoch=0, augment=None):
@@ -190,9 +206,19 @@ def fit_resumable(
 
     Returns:
         A list with the logs of every epoch and its "seconds", those before a restart included.
+
+    Raises:
+        ValueError: as `fit`; a model that is not compiled; `steps_per_execution` of the model that
+            does not divide the steps of an epoch, which would then not end where it should.
     """
-    if augment is None:  # else the data need not be what the model reads; `fit` checks a batch
-        model._checked_data(data)
+    for name, value in (("epochs", epochs), ("batch_size", batch_size)):
+        checks.positive_int(name, value)
+    checks.positive_int("seed", seed, minimum=0)
+    if not model.compiled:
+        raise ValueError("Expected a compiled model. Received: one that is not")
+    # With `augment` the data need not be what the model reads; `fit` checks a batch.
+    if augment is None and hasattr(model, "_checked_data"):
+        data = model._checked_data(data)[0]
     pathlib.Path(directory).mkdir(parents=True, exist_ok=True)
     state = TrainingState(model, directory)
     if batches is None:
@@ -200,6 +226,11 @@ def fit_resumable(
         steps = math.ceil(len(tf.nest.flatten(data)[0]) / batch_size)
     else:
         dataset, steps = batches(state.finished_epochs)
+    if steps % model.steps_per_execution:
+        raise ValueError(
+            f"Expected steps_per_execution that divides the {steps} steps of an epoch. "
+            f"Received: steps_per_execution={model.steps_per_execution}"
+        )
     clock = {"start": time.monotonic()}
 
     def save(epoch, logs):

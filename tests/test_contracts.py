@@ -631,6 +631,131 @@ def test_a_bad_batch_of_a_generator_or_to_predict_is_refused(jit_compile):
         model.predict(bad, verbose=0)
 
 
+class Halves(keras.utils.PyDataset):
+    """Six rows of `x` in each of two batches."""
+
+    def __init__(self, x):
+        super().__init__()
+        self.x = x
+
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, index):
+        return (self.x[6 * index : 6 * index + 6],)
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_a_later_bad_batch_of_a_sequence_is_refused(jit_compile):
+    x = levels(4)
+    model, reference = (NADE(4, 3, seed=0) for _ in range(2))
+    for one in (model, reference):
+        one.compile(optimizer=sgd(), jit_compile=jit_compile)
+    model.fit(Halves(x), shuffle=False, verbose=0)
+    reference.fit(x, batch_size=6, shuffle=False, verbose=0)
+    assert_all_close(weights_of(model), weights_of(reference), rtol=1e-6)
+    x[7] = 0.5
+    message = "Expected values of x to be 0 or 1. Received:"
+    with pytest.raises((ValueError, tf.errors.InvalidArgumentError), match=message):
+        model.fit(Halves(x), shuffle=False, verbose=0)
+
+
+@pytest.mark.parametrize("weight", [-1.0, np.nan])
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_later_bad_weights_are_stopped_in_the_graph(weight, jit_compile):
+    x, weights = levels(4), np.ones(ROWS, "float32")
+    weights[7] = weight
+    model, reference = (NADE(4, 3, seed=0) for _ in range(2))
+    for one in (model, reference):
+        one.compile(optimizer=sgd(), jit_compile=jit_compile)
+    reference.fit(x[:6], batch_size=6, verbose=0)
+    rows = tf.data.Dataset.from_tensor_slices((x, weights)).batch(6)
+    rows = rows.map(lambda x, weights: (x, None, weights))
+    message = "Expected sample_weight to be finite and >= 0. Received:"
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        model.fit(rows, verbose=0)
+    assert_all_close(weights_of(model), weights_of(reference), rtol=1e-6)
+
+
+def test_a_generator_may_give_arrays_as_a_dataset_does():
+    x = levels(4)
+    model, reference = (NADE(4, 3, seed=0) for _ in range(2))
+    for one in (model, reference):
+        one.compile(optimizer=sgd())
+    model.fit((part for part in (x[:6], x[6:])), verbose=0)
+    reference.fit(x, batch_size=6, shuffle=False, verbose=0)
+    assert_all_close(weights_of(model), weights_of(reference), rtol=1e-6)
+
+
+def test_a_step_on_a_batch_is_that_of_fit_and_its_data_are_checked():
+    name = "nade with labels"
+    model, reference = (made(name, optimizer=sgd(), jit_compile=True) for _ in range(2))
+    loss = model.test_on_batch(data_of(name))
+    assert loss == pytest.approx(nll_of(model, name).mean(), rel=1e-5)
+    model.train_on_batch(data_of(name))
+    reference.fit(data_of(name), batch_size=ROWS, verbose=0)
+    assert_all_close(weights_of(model), weights_of(reference), rtol=1e-5)
+    halves = {**data_of(name), "x": np.full((ROWS, 4), 0.5)}
+    for call, arguments, options, message in (
+        (model.train_on_batch, (halves,), {}, "values of x to be 0 or 1"),
+        (model.test_on_batch, (halves,), {}, "values of x to be 0 or 1"),
+        (model.train_on_batch, (data_of(name), LABELS), {}, "y=None"),
+        (model.train_on_batch, (data_of(name),), {"class_weight": {0: 1}}, "sample_weight"),
+    ):
+        with pytest.raises(ValueError, match=f"Expected {message}"):
+            call(*arguments, **options)
+    assert_all_close(weights_of(model), weights_of(reference), rtol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:You are saving a model that has not yet been built")
+@some_models
+def test_a_model_saved_before_it_is_built_is_trained_as_itself(tmp_path, name):
+    model = MODELS[name][0]()
+    model.compile(optimizer=sgd())
+    model.save(tmp_path / "new.keras")
+    again = load_model(tmp_path / "new.keras")
+    for one in (model, again):
+        one.fit(data_of(name), batch_size=ROWS, verbose=0)
+    assert_all_close(weights_of(again), weights_of(model), rtol=1e-6)
+
+
+def test_a_replica_without_rows_changes_no_mean(two_replicas):
+    name = "nade"
+    with two_replicas.scope():
+        model = made(name, optimizer=sgd())
+    rows = tf.data.Dataset.from_tensor_slices(data_of(name)).batch(ROWS - 1)
+    assert model.evaluate(rows, verbose=0) == pytest.approx(nll_of(model, name).mean(), rel=1e-5)
+    losses = model.fit(rows, verbose=0).history["loss"]
+    assert np.isfinite(losses).all()
+
+
+class Classifier(keras.Model):
+    """Bayes' rule over a density that is a part of it."""
+
+    def __init__(self):
+        super().__init__()
+        self.density = NADE(4, 30, dropout=0.5, num_labels=3, seed=0)
+
+    def call(self, x):
+        scores = [self.density.log_prob(x, np.full(len(x), label)) for label in range(3)]
+        return tf.stack(scores, axis=-1)
+
+
+def test_a_density_is_exact_inside_a_model_in_training():
+    model, x = Classifier(), levels(4)
+    np.testing.assert_array_equal(model(x, training=True), model(x, training=False))
+
+
+def test_a_loss_left_unscaled_stays_so(tmp_path):
+    model = NADE(4, 3, dtype="mixed_float16", seed=0)
+    model.compile(optimizer=sgd(), auto_scale_loss=False)
+    model.fit(levels(4), verbose=0)
+    model.save(tmp_path / "nade.keras")
+    again = load_model(tmp_path / "nade.keras")
+    assert type(again.optimizer) is type(model.optimizer) is keras.optimizers.SGD
+    assert again.optimizer.iterations == 1
+
+
 def test_what_is_no_saved_model_is_refused(tmp_path):
     (tmp_path / "words.keras").write_text("not a model")
     for name in ("words.keras", "missing.keras"):

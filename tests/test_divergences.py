@@ -112,3 +112,11 @@ def test_jensen_shannon_draws_each_half_with_its_own_seed():
 def test_too_few_draws(divergence, count):
     with pytest.raises(ValueError, match=f"num_samples.*>= 2. Received: num_samples={count}"):
         divergence(tfd.Normal(0.0, 1.0), tfd.Normal(0.0, 1.0), count, seed=0)
+
+
+def test_seeds_are_whole_numbers_of_any_size():
+    q, p = tfd.Normal(0.0, 1.0), tfd.Normal(1.0, 1.0)
+    small, large = (divergences.monte_carlo_kl(q, p, 100, seed)[0] for seed in (7, 2**31 + 7))
+    assert small != large
+    with pytest.raises(ValueError, match="Expected seed to be a whole number"):
+        divergences.monte_carlo_kl(q, p, 100, seed=None)

@@ -389,3 +389,41 @@ def test_seeds_repeat_and_the_own_stream_advances():
     model.build((None, 1))
     np.testing.assert_array_equal(model.sample(3, seed=1), model.sample(3, seed=1))
     assert np.all(model.sample(3).numpy() != model.sample(3).numpy())
+
+
+@pytest.mark.filterwarnings("ignore:You are saving a model that has not yet been built")
+def test_a_game_saved_before_it_is_built_is_trained_as_itself(tmp_path):
+    model = compiled()
+    model.save(tmp_path / "gan.keras")
+    again = keras.saving.load_model(tmp_path / "gan.keras")
+    for one in (model, again):
+        one.fit(X, batch_size=8, verbose=0)
+    assert_same(again.get_weights(), model.get_weights())
+
+
+def test_a_step_on_a_batch_is_that_of_fit():
+    model, reference = compiled(), compiled()
+    model.train_on_batch(X)
+    reference.fit(X, batch_size=len(X), shuffle=False, verbose=0)
+    assert_same(model.get_weights(), reference.get_weights())
+    with pytest.raises(ValueError, match="Expected finite values in x"):
+        model.train_on_batch(np.full((4, 1), np.nan))
+
+
+def test_a_step_that_overflows_is_not_in_the_mean_slope():
+    logs = []
+    for scale in (2.0**8, 2.0**40):  # of the second, every gradient overflows
+        model = compiled(
+            keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.1), initial_scale=scale),
+            dtype="mixed_float16",
+        )
+        logs.append(model.fit(X, batch_size=len(X), verbose=0).history)
+    assert 0 < logs[0]["generator_gradient_norm"][0] < np.inf
+    assert logs[1]["generator_gradient_norm"] == [0]
+
+
+def test_a_regularizer_that_nobody_pays_is_refused():
+    model = TinyGAN()
+    model.hidden.activity_regularizer = keras.regularizers.L2(0.1)
+    with pytest.raises(ValueError, match="Expected layers without an activity regularizer"):
+        model.compile(generator="sgd", discriminator="sgd")

@@ -8,7 +8,13 @@ import pytest
 import tensorflow as tf
 from scipy import special, stats
 
-from genkeras.priors import GaussianMixture, RadialMixture, StandardNormal, SwissRoll
+from genkeras.priors import (
+    GaussianMixture,
+    RadialMixture,
+    StandardNormal,
+    SwissRoll,
+    UniformTokens,
+)
 
 # |mean - truth| <= 4.5 standard errors fails by chance with probability 7e-6.
 Z = 4.5
@@ -274,6 +280,10 @@ def test_priors_in_the_plane_come_back_from_their_configuration(prior):
     [
         (lambda: RadialMixture(0), "num_labels"),
         (lambda: RadialMixture(along=-1), "along"),
+        (lambda: RadialMixture(across=0), "across > 0"),
+        (lambda: SwissRoll(stddev=0), "stddev > 0"),
+        (lambda: UniformTokens(4, 16), "grid_shape to be a tuple of 2 whole numbers"),
+        (lambda: UniformTokens((4,), 16), "grid_shape to be a tuple of 2 whole numbers"),
         (lambda: SwissRoll(parts=0), "parts"),
         (lambda: SwissRoll(stddev="a"), "stddev"),
     ],

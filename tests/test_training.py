@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from genkeras import FVSBN, NADE, OrderlessNADE
 from genkeras.training import (
+    batch_mean,
     epoch_batches,
     fit_resumable,
     mean_loss,
@@ -257,3 +258,38 @@ def test_conditions_and_validation_data_go_through(tmp_path):
     )  # fmt: skip
     expected = model.evaluate(data, batch_size=20, verbose=0)
     assert history[-1]["val_loss"] == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"batch_size": 0}, "batch_size to be a whole number >= 1"),
+        ({"epochs": 1.5}, "epochs to be a whole number >= 1"),
+        ({"seed": None}, "seed to be a whole number >= 0"),
+        ({"steps": 2}, "steps_per_execution that divides the 5 steps of an epoch"),
+    ],
+)
+def test_bad_options_are_refused(tmp_path, options, message):
+    model = NADE(6, 8, seed=1)
+    model.compile(steps_per_execution=options.pop("steps", 1))
+    options = {"epochs": 1, "batch_size": 8, "seed": 0, **options}
+    with pytest.raises(ValueError, match=f"Expected {message}"):
+        fit_resumable(model, X, directory=tmp_path / "run", **options)
+
+
+def test_a_model_must_be_compiled(tmp_path):
+    with pytest.raises(ValueError, match="Expected a compiled model"):
+        resumable(NADE(6, 8, seed=1), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_batch_mean_is_over_the_rows_of_all_replicas(two_replicas):
+    values = tf.constant([[1.0, 2.0], [3.0, 4.0], [5.0, 9.0]])
+
+    def mean():
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        return batch_mean(values[: 3 * (1 - replica)])  # the second has none
+
+    means = two_replicas.experimental_local_results(two_replicas.run(tf.function(mean)))
+    for found in (*means, batch_mean(values)):
+        np.testing.assert_allclose(found, [3, 5])

@@ -48,10 +48,11 @@ def dense_generator(
         A Keras model from `(batch, latent_dim)`, with labels a list of that and
         `(batch, num_labels)`, to `(batch, *event_shape)`.
     """
+    event_shape = checks.sizes("event_shape", event_shape)
+    hidden_units = checks.sizes("hidden_units", hidden_units)
     inputs = network_inputs((checks.positive_int("latent_dim", latent_dim),), num_labels)
     hidden = joined(inputs, dtype)
     for k, units in enumerate(hidden_units):
-        units = checks.positive_int("every entry of hidden_units", units)
         start = initializer(stddev, seed, k)
         hidden = keras.layers.Dense(units, kernel_initializer=start, dtype=dtype)(hidden)
         hidden = activated(hidden, activation, batch_norm, dtype)
@@ -91,6 +92,8 @@ def dense_discriminator(
         A Keras model from `(batch, *event_shape)`, with labels a list of that and
         `(batch, num_labels)`, to `(batch / num_packed, 1)`.
     """
+    event_shape = checks.sizes("event_shape", event_shape)
+    hidden_units = checks.sizes("hidden_units", hidden_units)
     dropout = checks.two_rates("dropout", dropout)
     inputs = network_inputs(event_shape, num_labels)
     hidden = joined([keras.layers.Flatten(dtype=dtype)(inputs[0]), *inputs[1:]], dtype)

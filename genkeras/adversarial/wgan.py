@@ -51,6 +51,7 @@ class WGAN(_WassersteinGAN):
         self.clip_value = checks.real("clip_value", clip_value)
 
     def moved(self, player):
+        """Clips the weights of the critic after each of its moves."""
         if player == "discriminator":
             for variable in self.player_variables(player):
                 variable.assign(tf.clip_by_value(variable, -self.clip_value, self.clip_value))

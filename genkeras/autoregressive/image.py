@@ -148,7 +148,9 @@ class ImageModel(ExplicitModel):
         return self.add_weight(
             name="label_kernel",
             shape=(self.num_labels, units),
-            initializer=keras.initializers.RandomNormal(stddev=units**-0.5, seed=self.seed),
+            initializer=keras.initializers.RandomNormal(
+                stddev=units**-0.5, seed=checks.seed(self.seed, self._num_convolutions)
+            ),
         )
 
     def _labels(self, condition):

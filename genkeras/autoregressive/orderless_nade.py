@@ -129,7 +129,9 @@ class OrderlessNADE(SequentialModel):
         if not training:
             return self.parameters(x, condition)
         known = self._random_known(tf.shape(x)[0])  # (batch, D)
-        return {"parameters": self.parameters_given(x, known, condition), "known": known}
+        parameters = self.parameters_given(x, known, condition)
+        # One tensor (batch, D, num_parameters + 1), for another model that this is a part of.
+        return tf.concat([parameters, known[..., tf.newaxis]], axis=-1)
 
     def parameters_given(self, x, known, condition=None):
         """Raw outputs for every variable given a set of known ones: `(batch, D, num_parameters)`.
@@ -218,7 +220,8 @@ class OrderlessNADE(SequentialModel):
         """In training an unbiased estimate of the mean NLL over all orders, from one set of known
         variables per example; otherwise the exact mean NLL under the stated orderings."""
         if training:
-            nll = self._estimated_nll(self._unpack(x)[0], **y_pred)
+            parameters, known = y_pred[..., :-1], y_pred[..., -1]
+            nll = self._estimated_nll(self._unpack(x)[0], parameters, known)
             return mean_loss(nll, sample_weight) + mean_loss(self.regularization())
         # From x again, for the outputs of all orderings at once would fill the memory.
         return mean_loss(-self._ensemble_log_prob(*self._asserted(x)), sample_weight)

@@ -77,8 +77,8 @@ class TabularAutoregressive(SequentialModel):
                 f"need about 10^{math.floor(math.log10(needed))}"
             )
         likelihood = Bernoulli() if num_classes == 2 else Categorical(num_classes)
-        kwargs["likelihood"] = likelihood
-        super().__init__(num_features, seed=seed, **kwargs)
+        checks.absent(kwargs, ("likelihood",), "num_classes says what the tables hold")
+        super().__init__(num_features, likelihood, seed=seed, **kwargs)
         if self.num_labels is not None:
             raise ValueError(f"Expected num_labels=None. Received: num_labels={self.num_labels}")
         self.order = int(order)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import tempfile
 from pathlib import Path
 
 import nbformat
@@ -28,6 +29,9 @@ def executed(chapter, root, profile):
     cached = _load(path)
     if cached is not None and _key(chapter, root, profile, cached) == cached.metadata["key"]:
         return cached, False
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=path.parent):
+        pass  # before minutes of work that could not be kept
     notebook = execution.execute(chapter, root, profile)
     key = _key(chapter, root, profile, notebook)
     # A file edited meanwhile may not be the one that ran: its entry then never matches.
@@ -61,7 +65,6 @@ def _load(path):
 
 
 def _store(path, notebook):
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".part")
     partial.write_text(json.dumps(notebook), encoding="utf-8")
     os.replace(partial, path)

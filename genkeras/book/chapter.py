@@ -2,6 +2,7 @@
 
 import json
 import logging
+import numbers
 import os
 import re
 import sys
@@ -235,7 +236,7 @@ def _wrapped(markdown):
 
 
 def _cell(value):
-    if isinstance(value, float):
+    if isinstance(value, numbers.Real) and not isinstance(value, numbers.Integral):
         return f"{value:.4g}"
     return str(value)
 

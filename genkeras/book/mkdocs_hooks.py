@@ -13,7 +13,9 @@ SCOREBOARD = "<!-- scoreboard -->"
 BENCHMARK = re.compile(r"<!-- benchmark (\w+) (\w+) -->")
 RECIPES = re.compile(r"<!-- recipes (\{.*\}) -->")
 
-_HIGHER_IS_BETTER = ("log-likelihood", "log_likelihood", "accuracy", "bleu", "modes", "auc")
+_HIGHER_IS_BETTER = (
+    *("log-likelihood", "log_likelihood", "accuracy", "bleu", "modes", "auc", "exact_match"),
+)
 _STATUS = {
     "V": "read in the source",
     "V2": "read in a later paper that quotes it",
@@ -97,7 +99,7 @@ def scoreboard(folder):
     if not results:
         return "*No result has been recorded yet.* A recipe writes one when it has run."
     results.sort(key=lambda r: (r["dataset"], r["metric"], r["value"], r["recipe"]))
-    heads = ("Recipe", "Data set", "Metric", "Here", "Published", "Difference", "Budget")
+    heads = ("Recipe", "Data set", "Metric", "Here", "Published", "Difference", "Time")
     rows = [_row(result) for result in results]
     table = _table(heads, rows, right=(3, 4, 5))
     details = "\n\n".join(_details(result) for result in results)
@@ -219,7 +221,7 @@ def _row(result):
         _with_error(result),
         "—" if published.get("value") is None else _number(published["value"]),
         f'<span class="gk-{kind}">{text}</span>',
-        _safe(result["budget"]),
+        _duration(result["seconds"]) if result.get("seconds") else "—",
     )
 
 
@@ -231,22 +233,24 @@ def _with_error(result):
 def _details(result):
     published = result.get("published") or {}
     status = published.get("status")
+    logged = result.get("logged", "loss").replace("_", " ")
     facts = {
         "Protocol": result.get("protocol"),
         "Split": result.get("split"),
         "Published source": published.get("source"),
-        "Published figure": _STATUS.get(status, status),
+        "Published figure": None if published.get("value") is None else _STATUS.get(status, status),
         "Parameters": f"{result['parameters']:,}" if result.get("parameters") else None,
         "Epochs": result.get("epochs"),
         "Seed": result.get("seed"),
         "Settings": _settings(result.get("settings")),
-        "Validation loss": _number(result["validation"]) if "validation" in result else None,
+        f"Validation {logged}": _number(result["validation"]) if "validation" in result else None,
         "Validation loss of other settings": "; ".join(
             f"{_settings(tried['settings']) or 'as chosen'}: {_number(tried['validation'])}"
             for tried in result.get("search", [])
         )
         or None,
         "Beside it": _settings(_rounded(result.get("beside"))),
+        "Budget": _safe(result["budget"]),
         "Device": result.get("device"),
         "Time": _duration(result["seconds"]) if result.get("seconds") else None,
         "Versions": _versions(result.get("versions")),

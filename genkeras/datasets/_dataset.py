@@ -1,5 +1,6 @@
 """What every loader returns."""
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -56,8 +57,8 @@ class Dataset:
 
     @property
     def num_features(self):
-        """Number of variables of one example."""
-        return self.train.x.shape[1]
+        """Number of variables of one example, of images too."""
+        return math.prod(self.train.x.shape[1:])
 
     def images(self, x):
         """Reshapes flat examples to images.

@@ -6,8 +6,11 @@ things, under one hundred. English counts in powers of 1,000: so the groups of d
 which is what a translation has to learn.
 """
 
+from collections.abc import Iterable
+
 import numpy as np
 
+from genkeras import checks
 from genkeras.datasets._pairs import PairedText, Pairs
 
 DIGITS = ("", "일", "이", "삼", "사", "오", "육", "칠", "팔", "구")
@@ -134,9 +137,16 @@ def korean_numbers(num_train=50_000, num_test=2000, max_digits=9, unseen_digits=
         `PairedText`; a source is syllables with spaces between them, a target English words.
 
     Raises:
-        ValueError: If there are not so many numbers, or `max_digits` is outside.
+        ValueError: If there are not so many numbers, or an argument is outside.
     """
+    checks.positive_int("num_train", num_train)
+    checks.positive_int("num_test", num_test)
     max_digits = _checked(max_digits, 3, 12)
+    if not isinstance(unseen_digits, Iterable):
+        raise ValueError(
+            "Expected unseen_digits to be counts of digits, such as (6,). "
+            f"Received: unseen_digits={unseen_digits!r}"
+        )
     unseen_digits = {_checked(digits, 3, max_digits) for digits in unseen_digits}
     seen = np.array([d for d in range(3, max_digits + 1) if d not in unseen_digits])
     if not seen.size:

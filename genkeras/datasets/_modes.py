@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from genkeras import checks
 from genkeras.datasets._dataset import Dataset, Split
 
 RING_STD = 0.01
@@ -60,7 +61,7 @@ def grid(num_examples=100_000, seed=0):
 
 
 def _drawn(name, centres, std, num_examples, seed):
-    check_count("num_examples", num_examples, 10)
+    checks.positive_int("num_examples", num_examples, 10)
     rng = np.random.default_rng(seed)
 
     def split(count):
@@ -81,9 +82,3 @@ def _drawn(name, centres, std, num_examples, seed):
         num_labels=len(centres),
         feature_names=("first coordinate", "second coordinate"),
     )
-
-
-def check_count(name, value, minimum):
-    """Refuses what is no whole number of at least `minimum`."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < minimum:
-        raise ValueError(f"Expected {name} to be a whole number >= {minimum}. Received: {value!r}.")

@@ -8,6 +8,7 @@ so the splits are disjoint but not independent.
 
 import numpy as np
 
+from genkeras import checks
 from genkeras.datasets._dataset import Dataset, Split
 
 TILE_HEIGHT, TILE_WIDTH = 61, 64
@@ -69,10 +70,9 @@ def _photographs():
 
 
 def _patches(name, photographs, kind, patch_size, num_patches, seed):
-    if not 1 <= patch_size <= TILE_HEIGHT:
+    if checks.positive_int("patch_size", patch_size) > TILE_HEIGHT:
         raise ValueError(f"Expected patch_size from 1 to {TILE_HEIGHT}. Received: {patch_size}.")
-    if num_patches < 5:
-        raise ValueError(f"Expected num_patches of at least 5. Received: {num_patches}.")
+    checks.positive_int("num_patches", num_patches, minimum=5)
     held_out = num_patches // 5
     corners = tile_corners([photograph.shape[:2] for photograph in photographs])
     rng = np.random.default_rng(seed)

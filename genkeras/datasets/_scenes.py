@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from genkeras.datasets._modes import check_count
+from genkeras import checks
 from genkeras.datasets._scene_captions import PLACES, caption_tokens, scene_caption
 
 SHAPES = ("circle", "square", "triangle", "cross")
@@ -238,8 +238,8 @@ def scenes(num_train=20_000, num_valid=1000, num_test=1000, language="english", 
     """
     counts = {"train": num_train, "valid": num_valid, "test": num_test}
     for name, count in counts.items():
-        check_count(f"num_{name}", count, 1)
-    check_count("seed", seed, 0)
+        checks.positive_int(f"num_{name}", count, 1)
+    checks.positive_int("seed", seed, 0)
     splits = {
         name: _split(count, SCENE_HELD_OUT.get(name), language, rng)
         for (name, count), rng in zip(

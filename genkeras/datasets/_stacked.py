@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from genkeras.datasets._modes import check_count
+from genkeras import checks
 
 
 def stacked_digits(images, labels, num_examples, seed):
@@ -26,7 +26,7 @@ def stacked_digits(images, labels, num_examples, seed):
 
     Reference: Metz et al. 2017, https://arxiv.org/abs/1611.02163, section 3.3.1.
     """
-    check_count("num_examples", num_examples, 1)
+    checks.positive_int("num_examples", num_examples, 1)
     images, labels = np.asarray(images), np.asarray(labels)
     if images.ndim != 3 or images.size == 0 or labels.shape != images.shape[:1]:
         raise ValueError(

@@ -75,12 +75,16 @@ def find(file):
         The path of the first folder's copy, or `None` if no folder has one.
 
     Raises:
-        ValueError: If the first copy found has another SHA-256. It is left as it is.
+        ValueError: If the first copy found has another SHA-256, and is left as it is, or may not be
+            read.
     """
     for folder in folders():
         path = folder / file.path
-        if path.is_file():
-            received = sha256_of(path)
+        try:
+            received = sha256_of(path) if path.is_file() else None
+        except PermissionError as error:
+            raise ValueError(f"Expected to be allowed to read {path}. Received: {error}") from error
+        if received is not None:
             if received != file.sha256:
                 raise ValueError(
                     f"Expected SHA-256 {file.sha256} for {path}. Received: {received}. The file "
@@ -150,6 +154,7 @@ def _download(url, target, expected):
                     stream.write(chunk)
             if digest.hexdigest() != expected:
                 raise ValueError(f"Expected SHA-256 {expected}. Received: {digest.hexdigest()}")
+            os.chmod(part, 0o644)  # mkstemp's files are their owner's only
             os.replace(part, target)
         finally:
             Path(part).unlink(missing_ok=True)

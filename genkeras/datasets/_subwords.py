@@ -92,7 +92,10 @@ class BytePairs:
         return len(self.vocabulary)
 
     def encode(self, sentences, *, start=False):
-        """Sentences as rows of numbers, as `Vocabulary.encode` gives them."""
+        """Sentences as rows of numbers, as `Vocabulary.encode` gives them.
+
+        Letters that the corpus did not have are left out.
+        """
         return self.vocabulary.encode(map(" ".join, self._pieces(sentences)), start=start)
 
     def _pieces(self, sentences):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from genkeras.evaluation.density import _check_positive_integer
+from genkeras import checks
 
 
 def convolutional_classifier(image_shape, num_labels, hidden_units, dropout, seed):
@@ -61,11 +61,9 @@ class ImageClassifier:
             raise ValueError(
                 f"Expected image_shape (height, width), both >= 4. Received: {image_shape}."
             )
-        _check_positive_integer("num_labels", num_labels)
-        if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-            raise ValueError(f"Expected seed to be a whole number >= 0. Received: {seed!r}.")
+        checks.positive_int("num_labels", num_labels)
         self.num_labels = num_labels
-        self.seed = seed
+        self.seed = checks.positive_int("seed", seed, minimum=0)
 
         images, hidden, logits = convolutional_classifier(
             self.image_shape, num_labels, hidden_units=128, dropout=0.5, seed=seed
@@ -86,8 +84,8 @@ class ImageClassifier:
         """
         import keras
 
-        _check_positive_integer("epochs", epochs)
-        _check_positive_integer("batch_size", batch_size)
+        checks.positive_int("epochs", epochs)
+        checks.positive_int("batch_size", batch_size)
         images, labels = self._images(split.x), self._labels(split)
         self.model.compile(
             keras.optimizers.Adam(1e-3),

@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 
+from genkeras import checks
+
 
 def log_probs(model, x, condition=None, batch_size=500):
     """Scores every example, in batches of one fixed size.
@@ -28,7 +30,7 @@ def log_probs(model, x, condition=None, batch_size=500):
     x = np.asarray(x)
     if x.ndim == 0 or len(x) == 0:
         raise ValueError(f"Expected x with at least one example. Received: shape {x.shape}.")
-    _check_positive_integer("batch_size", batch_size)
+    checks.positive_int("batch_size", batch_size)
     if condition is not None:
         condition = np.asarray(condition)
         if condition.shape[:1] != x.shape[:1]:
@@ -83,10 +85,13 @@ def mean_nll(model, x, condition=None, batch_size=500):
     Raises:
         ValueError: As `log_probs`.
     """
-    nll = -log_probs(model, x, condition, batch_size)
-    if len(nll) == 1:
-        return float(nll[0]), math.nan
-    return float(nll.mean()), float(nll.std(ddof=1) / math.sqrt(len(nll)))
+    return mean_and_error(-log_probs(model, x, condition, batch_size))
+
+
+def mean_and_error(values):
+    """The mean of an array `(n,)` and its standard error, floats; the error of one value is NaN."""
+    error = values.std(ddof=1) / math.sqrt(len(values)) if len(values) > 1 else math.nan
+    return float(values.mean()), float(error)
 
 
 def bits_per_dim(nll, num_dims):
@@ -102,7 +107,7 @@ def bits_per_dim(nll, num_dims):
     Raises:
         ValueError: If `num_dims` is no positive integer.
     """
-    _check_positive_integer("num_dims", num_dims)
+    checks.positive_int("num_dims", num_dims)
     return nll / (num_dims * math.log(2))
 
 
@@ -125,7 +130,7 @@ def class_posteriors(model, x, num_labels, log_prior, batch_size=500):
         ValueError: If `log_prior` is no distribution over the classes, if every class gives an
             example density 0, or as `log_probs`.
     """
-    _check_positive_integer("num_labels", num_labels)
+    checks.positive_int("num_labels", num_labels)
     log_prior = np.asarray(log_prior, "float64")
     if log_prior.shape != (num_labels,) or not np.isclose(np.exp(log_prior).sum(), 1, atol=1e-5):
         raise ValueError(
@@ -142,8 +147,3 @@ def class_posteriors(model, x, num_labels, log_prior, batch_size=500):
             f"Received: density 0 under all classes for example {np.argmin(evidence)}."
         )
     return joint - evidence
-
-
-def _check_positive_integer(name, value):
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise ValueError(f"Expected {name} to be a positive integer. Received: {value!r}.")

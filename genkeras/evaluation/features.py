@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from genkeras.evaluation.density import _check_positive_integer
+from genkeras import checks
 from genkeras.evaluation.parzen import _flat_rows
 from genkeras.evaluation.spikes import _finite_rows
 
@@ -60,7 +60,7 @@ def precision_recall(real, fake, num_neighbours=3):
 
     Reference: Kynkaanniemi et al. 2019, https://arxiv.org/abs/1904.06991, eq. 1.
     """
-    _check_positive_integer("num_neighbours", num_neighbours)
+    checks.positive_int("num_neighbours", num_neighbours)
     real = _finite_rows("real", real)
     fake = _finite_rows("fake", fake, real.shape[1])
     for name, features in (("real", real), ("fake", fake)):
@@ -89,7 +89,7 @@ def nearest_neighbours(samples, data, count=1):
     """
     from sklearn.neighbors import NearestNeighbors
 
-    _check_positive_integer("count", count)
+    checks.positive_int("count", count)
     data = _flat_rows("data", data)
     samples = _flat_rows("samples", samples, data.shape[1])
     if len(data) < count:

@@ -1,11 +1,11 @@
 """Scores of models with a bound, and how much of their code they use."""
 
-import math
 import numbers
 
 import numpy as np
 
-from genkeras.evaluation.density import _check_positive_integer
+from genkeras import checks
+from genkeras.evaluation.density import mean_and_error
 
 
 def importance_nll(model, x, num_importance_samples, condition=None, batch_size=500, seed=0):
@@ -27,7 +27,7 @@ def importance_nll(model, x, num_importance_samples, condition=None, batch_size=
         ValueError: If `x` is empty, `condition` has another length, `batch_size` is no positive
             integer or the model refuses the number of draws or the seed.
     """
-    _check_positive_integer("batch_size", batch_size)
+    checks.positive_int("batch_size", batch_size)
     x = np.asarray(x)
     if x.ndim == 0 or len(x) == 0:
         raise ValueError(f"Expected x with at least one example. Received: shape {x.shape}.")
@@ -36,8 +36,7 @@ def importance_nll(model, x, num_importance_samples, condition=None, batch_size=
             f"Expected condition of shape ({len(x)},), as x has rows. "
             f"Received: shape {np.shape(condition)}."
         )
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
-        raise ValueError(f"Expected seed to be a whole number. Received: {seed!r}.")
+    checks.positive_int("seed", seed, minimum=0)
     parts = []
     for start in range(0, len(x), batch_size):
         rows = slice(start, start + batch_size)
@@ -46,16 +45,14 @@ def importance_nll(model, x, num_importance_samples, condition=None, batch_size=
             x[rows], num_importance_samples, condition=labels, seed=seed + start
         )
         parts.append(-np.asarray(estimates, "float64"))
-    nll = np.concatenate(parts)
-    error = float(nll.std(ddof=1) / math.sqrt(len(nll))) if len(nll) > 1 else math.nan
-    return float(nll.mean()), error
+    return mean_and_error(np.concatenate(parts))
 
 
 def active_units(model, x, condition=None, threshold=0.01):
     """Which latents a model uses: those whose posterior mean varies from example to example.
 
     A latent u is active if the variance over x of E_q[u] exceeds the threshold (Burda et al. 2015,
-    https://arxiv.org/abs/1509.00519, section 4.2).
+    https://arxiv.org/abs/1509.00519, section 5.2).
 
     Args:
         model: A model with `posterior_mean`.
@@ -76,7 +73,7 @@ def active_units(model, x, condition=None, threshold=0.01):
         raise ValueError(f"Expected x with at least two examples. Received: shape {np.shape(x)}.")
     if not isinstance(threshold, numbers.Real) or not threshold >= 0:
         raise ValueError(f"Expected threshold to be a number >= 0. Received: {threshold!r}.")
-    means = model.posterior_mean(x, condition)
+    means = model.posterior_mean(x) if condition is None else model.posterior_mean(x, condition)
     if isinstance(means, tuple):
         return tuple(_varies(layer, threshold) for layer in means)
     return _varies(means, threshold)
@@ -96,7 +93,7 @@ def codebook_use(tokens, num_tokens):
     Raises:
         ValueError: If there are no tokens or one does not exist.
     """
-    _check_positive_integer("num_tokens", num_tokens)
+    checks.positive_int("num_tokens", num_tokens)
     tokens = np.asarray(tokens)
     if tokens.size == 0 or not np.isin(tokens, np.arange(num_tokens)).all():
         raise ValueError(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from genkeras.evaluation.density import _check_positive_integer
+from genkeras import checks
 from genkeras.evaluation.spikes import _finite_rows
 
 
@@ -95,7 +95,7 @@ def class_entropy(classes, num_classes):
 
 
 def _class_counts(classes, num_classes):
-    _check_positive_integer("num_classes", num_classes)
+    checks.positive_int("num_classes", num_classes)
     classes = np.asarray(classes)
     if classes.ndim != 1 or classes.size == 0 or classes.dtype.kind not in "iu":
         raise ValueError(

@@ -84,11 +84,12 @@ def choose_sigma(samples, valid, sigmas=SIGMAS):
     Raises:
         ValueError: If there is no candidate, or as `ParzenWindow`.
     """
+    sigmas = np.atleast_1d(sigmas).tolist()
     if len(sigmas) == 0:
         raise ValueError("Expected at least one candidate for sigma. Received: none.")
     valid = valid[:NUM_CHOOSING]
     scores = [ParzenWindow(samples, sigma).log_prob(valid).mean() for sigma in sigmas]
-    return float(sigmas[int(np.argmax(scores))])
+    return sigmas[int(np.argmax(scores))]
 
 
 def parzen_log_likelihood(samples, valid, test, sigmas=SIGMAS):

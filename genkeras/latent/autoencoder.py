@@ -89,7 +89,8 @@ class Autoencoder(CheckedModel):
         self.decoder = networks.restored("decoder", decoder)
         if isinstance(corruption, dict):
             corruption = keras.saving.deserialize_keras_object(corruption)
-        if corruption is not None and (isinstance(corruption, type) or not callable(corruption)):
+        wrong = isinstance(corruption, type | keras.layers.Layer) or not callable(corruption)
+        if corruption is not None and wrong:
             raise ValueError(
                 "Expected corruption to be None or a function (x, seed) -> x, such as "
                 f"MaskingNoise(0.3). Received: corruption={corruption!r}"
@@ -113,6 +114,7 @@ class Autoencoder(CheckedModel):
         """The networks are built before the model is."""
 
     def call(self, inputs, training=False):
+        """The reconstruction of x, in training of x corrupted: `(batch, *event_shape)`."""
         x, _ = self._asserted(inputs)
         if training and self.corruption is not None:
             x = self.corruption(x, replica_seed(self.seed_generator))

@@ -255,9 +255,8 @@ def _convolutions(activation, seed, first, dtype):
 
 def _check_grid(image_shape, filters):
     """Rows and columns of the grid of tokens."""
-    for name, sizes in (("image_shape", image_shape), ("filters", filters)):
-        for size in sizes:
-            checks.positive_int(f"every entry of {name}", size)
+    checks.sizes("image_shape", image_shape)
+    checks.sizes("filters", filters)
     scale = 2 ** len(filters)
     if not filters or len(image_shape) != 3 or any(side % scale for side in image_shape[:2]):
         raise ValueError(

@@ -3,7 +3,7 @@
 p(x) = integral of p(x|h1) p(h1|h2) p(h2), q(h1, h2|x) = q(h1|x) q(h2|h1). All conditionals but
 p(x|h1) are normal with diagonal covariance.
 
-Reference: Burda, Grosse & Salakhutdinov 2015, https://arxiv.org/abs/1509.00519, section 4.
+Reference: Burda, Grosse & Salakhutdinov 2015, https://arxiv.org/abs/1509.00519, section 5.1.
 """
 
 import collections

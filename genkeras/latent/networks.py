@@ -43,7 +43,8 @@ def dense_encoder(
         return [Dropout(rate, checks.seed(seed, DROPOUT + number), dtype=dtype)] if rate else []
 
     dropout = checks.two_rates("dropout", dropout)
-    layers = [keras.Input(_sizes("event_shape", event_shape)), keras.layers.Flatten(dtype=dtype)]
+    inputs = keras.Input(checks.sizes("event_shape", event_shape))
+    layers = [inputs, keras.layers.Flatten(dtype=dtype)]
     layers += dropped(dropout[0], 0)
     for k, layer in enumerate(_dense(hidden_units, activation, seed, dtype)):
         layers += [layer, *dropped(dropout[1], k + 1)]
@@ -88,7 +89,8 @@ def convolutional_encoder(
     Returns:
         A Keras model from `(batch, *image_shape)` to `(batch, units)`.
     """
-    image_shape, filters = _sizes("image_shape", image_shape), _sizes("filters", filters)
+    image_shape = checks.sizes("image_shape", image_shape)
+    filters = checks.sizes("filters", filters)
     height, width, channels = _sides(image_shape, filters)
     units = checks.positive_int("units", units)
     activation = checks.activation_name("activation", activation)
@@ -131,7 +133,8 @@ def convolutional_decoder(
         A Keras model from `(batch, latent_dim)` to `(batch, *image_shape, num_parameters)`.
     """
     latent_dim = checks.positive_int("latent_dim", latent_dim)
-    image_shape, filters = _sizes("image_shape", image_shape), _sizes("filters", filters)
+    image_shape = checks.sizes("image_shape", image_shape)
+    filters = checks.sizes("filters", filters)
     height, width, channels = _sides(image_shape, filters)
     outputs = channels * checks.positive_int("num_parameters", num_parameters)
     units = checks.positive_int("units", units)
@@ -166,24 +169,13 @@ def features(name, network):
     return network
 
 
-def _sizes(name, values):
-    """Whole numbers, as a tuple."""
-    try:
-        values = tuple(values)
-    except TypeError as error:
-        raise ValueError(
-            f"Expected {name} to be a tuple of whole numbers. Received: {name}={values!r}"
-        ) from error
-    return tuple(checks.positive_int(f"every entry of {name}", value) for value in values)
-
-
 def _dense(hidden_units, activation, seed, dtype, first=0):
     activation = checks.activation_name("activation", activation)
     return [
         keras.layers.Dense(
             units, activation, kernel_initializer=_glorot(seed, first + k), dtype=dtype
         )
-        for k, units in enumerate(_sizes("hidden_units", hidden_units))
+        for k, units in enumerate(checks.sizes("hidden_units", hidden_units))
     ]
 
 

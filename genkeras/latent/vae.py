@@ -23,7 +23,7 @@ from genkeras.latent import networks
 from genkeras.likelihoods import Bernoulli, Likelihood, Normal
 from genkeras.models import LatentVariableModel
 from genkeras.priors import StandardNormal
-from genkeras.training import mean_loss, replica_mean, replica_seed
+from genkeras.training import batch_mean, mean_loss, replica_seed
 
 tfd = tfp.distributions
 
@@ -143,7 +143,7 @@ class VAE(LatentVariableModel):
     def _training_kl(self, kl):
         if self.free_bits:
             # sum_j max(free_bits, mean over the batch of KL_j), spread over the examples.
-            dear = replica_mean(tf.reduce_mean(kl, axis=0)) > self.free_bits
+            dear = batch_mean(kl) > self.free_bits
             kl = tf.where(dear, kl, self.free_bits)
         return super()._training_kl(kl)
 

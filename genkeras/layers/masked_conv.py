@@ -16,23 +16,27 @@ import tensorflow as tf
 from genkeras import checks
 
 MASKS = ("A", "B", "above", None)
+FIXED = ("strides", "padding", "data_format", "dilation_rate", "groups", "use_bias")
 
 
+@keras.saving.register_keras_serializable(package="genkeras")
 class MaskedConv2D(keras.layers.Conv2D):
     """Convolution of a map with the pixels above it and to its left.
 
     Args:
         filters: number of output channels.
-        kernel_size: (height, width) of the whole kernel around its centre, both odd; the upper
-            (height + 1) / 2 rows of it are kept.
+        kernel_size: (height, width) of the whole kernel around its centre, both odd, or one number
+            for both; the upper (height + 1) / 2 rows of it are kept.
         mask: "A" hides the centre's own colour and later ones, "B" later colours only; "above"
             leaves nothing but the rows above; None leaves all kept rows.
         num_colors: number of colours C among which the channels are shared out.
-        **kwargs: further options of `keras.layers.Conv2D`.
+        **kwargs: further options of `keras.layers.Conv2D`, but for those in `FIXED`.
     """
 
     def __init__(self, filters, kernel_size, mask, num_colors=1, **kwargs):
-        height, width = (checks.positive_int("every entry of kernel_size", k) for k in kernel_size)
+        checks.absent(kwargs, FIXED, "a masked convolution has a bias, and an output at each pixel")
+        pair = (kernel_size, kernel_size) if isinstance(kernel_size, int) else kernel_size
+        height, width = checks.sizes("kernel_size", pair, count=2)
         if height % 2 == 0 or width % 2 == 0:
             raise ValueError(
                 f"Expected kernel_size of two odd numbers. Received: kernel_size={kernel_size!r}"
@@ -41,7 +45,14 @@ class MaskedConv2D(keras.layers.Conv2D):
             raise ValueError(f"Expected mask to be one of {MASKS}. Received: mask={mask!r}")
         super().__init__(filters, ((height + 1) // 2, width), padding="same", **kwargs)
         self.height, self.width = (height + 1) // 2, width
-        self.mask_name, self.num_colors = mask, num_colors
+        self.mask_name = mask
+        self.num_colors = checks.positive_int("num_colors", num_colors)
+
+    def get_config(self):
+        config = {k: v for k, v in super().get_config().items() if k not in FIXED}
+        size = (2 * self.height - 1, self.width)
+        names = {"kernel_size": size, "mask": self.mask_name, "num_colors": self.num_colors}
+        return {**config, **names}
 
     def build(self, input_shape):
         super().build(input_shape)
@@ -66,7 +77,7 @@ class MaskedConv2D(keras.layers.Conv2D):
             window: `(width, height, batch, channels)`, what the kernel covers there, columns first.
         """
         outputs = tf.einsum("wrbi,rwio->bo", window, self._masked(self.kernel))
-        return outputs + self.bias
+        return self.activation(outputs + self.bias)
 
     def in_row(self, rows):
         """The output along one row, `(batch, 1, columns, filters)`.
@@ -76,7 +87,8 @@ class MaskedConv2D(keras.layers.Conv2D):
         """
         side = self.width // 2
         padding = [[0, 0], [0, 0], [side, side], [0, 0]]
-        return tf.nn.conv2d(rows, self._masked(self.kernel), 1, padding) + self.bias
+        outputs = tf.nn.conv2d(rows, self._masked(self.kernel), 1, padding)
+        return self.activation(outputs + self.bias)
 
     def _masked(self, kernel):
         return kernel * tf.cast(self.mask, kernel.dtype)

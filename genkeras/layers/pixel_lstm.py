@@ -67,6 +67,7 @@ class RowLSTM(_PixelLSTM):
         self.state_kernel = self._state_kernel(3, 0)
 
     def call(self, x):
+        """Features `(batch, rows, columns, h)` of each pixel, from the rows down to its own."""
         gates = tf.cast(self.input_to_state(x), tf.float32)  # (batch, rows, columns, 4h)
         kernel = tf.convert_to_tensor(self.state_kernel)
         states = [_row_states(piece, kernel) for piece in core_shards(gates)]
@@ -105,6 +106,7 @@ class DiagonalBiLSTM(_PixelLSTM):
         self.state_kernels = [self._state_kernel(2, number) for number in (0, 1)]
 
     def call(self, x):
+        """Features `(batch, rows, columns, h)` of each pixel, from all pixels before it."""
         left, right = (self._scan(*pair) for pair in zip((x, x[:, :, ::-1]), (0, 1), strict=True))
         right = tf.pad(right[:, :-1, ::-1], [[0, 0], [1, 0], [0, 0], [0, 0]])
         return tf.cast(left + right, self.compute_dtype)

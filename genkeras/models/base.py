@@ -5,7 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from genkeras import checks
-from genkeras.training import stateless_seed
+from genkeras.training import asserted_weights, stateless_seed
 
 if keras.backend.backend() != "tensorflow":
     raise ImportError(
@@ -70,11 +70,18 @@ class CheckedModel(keras.Model):
                     f"Received: {name}={kwargs[name]!r}"
                 )
         super().compile(optimizer=optimizer, **kwargs)
+        self._auto_scale_loss = kwargs.get("auto_scale_loss", True)
+
+    def get_compile_config(self):
+        config = super().get_compile_config()
+        # Keras forgets it, and would scale the loss of a restored model again.
+        return config and {**config, "auto_scale_loss": self._auto_scale_loss}
 
     def compile_from_config(self, config):
         # Keras leaves a model whose `compile` is overridden uncompiled, and its optimiser empty.
         self.compile(**keras.saving.deserialize_keras_object(config))
-        self.optimizer.build(self.trainable_variables)
+        if self.built:  # saved before, it has parts without weights still
+            self.optimizer.build(self.trainable_variables)
 
     def fit(self, x=None, y=None, *args, sample_weight=None, validation_data=None, **kwargs):
         """Trains as `keras.Model.fit` does, after checking all data.
@@ -116,6 +123,20 @@ class CheckedModel(keras.Model):
         """What `call` gives, as `keras.Model.predict` does, after checks."""
         return super().predict(self._checked_data(x)[0], *args, **kwargs)
 
+    def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, return_dict=False):
+        """One step of training, as `keras.Model.train_on_batch` takes it, after checks."""
+        if class_weight is not None:
+            raise ValueError("Expected sample_weight for classes. Received: class_weight")
+        data = self._checked_data(x, y, sample_weight)
+        self._ensure_built()
+        return super().train_on_batch(*data, return_dict=return_dict)
+
+    def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
+        """The loss of one batch, as `keras.Model.test_on_batch` gives it, after checks."""
+        data = self._checked_data(x, y, sample_weight)
+        self._ensure_built()
+        return super().test_on_batch(*data, return_dict=return_dict)
+
     def _checked_data(self, x, y=None, sample_weight=None):
         if y is not None:
             raise ValueError(
@@ -151,28 +172,34 @@ class CheckedModel(keras.Model):
 
     def _checked_as_read(self, dataset):
         """The dataset, whose batches are checked before a step that XLA compiles: it cannot."""
-        if not getattr(self, "jit_compile", False) or not isinstance(dataset, tf.data.Dataset):
+        if not getattr(self, "jit_compile", False):
             return dataset
+        if isinstance(dataset, keras.utils.PyDataset):
+            return _CheckedBatches(dataset, self._checked_data)
 
         def checked(*batch):
-            self._asserted(keras.utils.unpack_x_y_sample_weight(batch)[0])
+            x, _, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
+            self._asserted(x)
+            if sample_weight is not None:
+                asserted_weights(sample_weight)
             return batch if len(batch) > 1 else batch[0]
 
         return dataset.map(checked)
 
     def _checked_when_asked(self, batches):
-        """The batches of a generator, each checked before a step sees it."""
+        """The batches of a generator, each checked before a step sees it, as the tuples that Keras
+        asks of generators."""
         for batch in batches:
             self._checked_data(*keras.utils.unpack_x_y_sample_weight(batch))
-            yield batch
+            yield batch if isinstance(batch, tuple) else (batch,)
 
     def _check_first_batch(self, dataset):
         if isinstance(dataset, keras.utils.PyDataset):
-            batch = dataset[0]
+            batch = dataset[0] if dataset.num_batches != 0 else None
         else:
             batch = next(iter(dataset.take(1)), None)
-            if batch is None:
-                raise ValueError("Expected a dataset with at least one batch. Received: none")
+        if batch is None:
+            raise ValueError("Expected a dataset with at least one batch. Received: none")
         self._checked_data(*keras.utils.unpack_x_y_sample_weight(batch))
 
     def _unpack(self, inputs):
@@ -294,3 +321,26 @@ class CheckedModel(keras.Model):
 
     def get_config(self):
         return {**super().get_config(), "num_labels": self.num_labels, "seed": self.seed}
+
+
+class _CheckedBatches(keras.utils.PyDataset):
+    """The batches of another dataset, each checked as it is read."""
+
+    def __init__(self, dataset, check):
+        super().__init__(workers=dataset.workers, max_queue_size=dataset.max_queue_size)
+        self.dataset, self.check = dataset, check
+
+    @property
+    def num_batches(self):
+        return self.dataset.num_batches
+
+    def __getitem__(self, index):
+        batch = self.dataset[index]
+        self.check(*keras.utils.unpack_x_y_sample_weight(batch))
+        return batch
+
+    def on_epoch_begin(self):
+        self.dataset.on_epoch_begin()
+
+    def on_epoch_end(self):
+        self.dataset.on_epoch_end()

@@ -61,7 +61,7 @@ class ExplicitModel(CheckedModel):
             A distribution of batch shape `(batch, *event_shape)`; of a model that states M > 1
             orderings `(batch, M, *event_shape)`.
         """
-        return self.likelihood.distribution(self(self._inputs(x, condition)))
+        return self.likelihood.distribution(self(self._inputs(x, condition), training=False))
 
     def log_prob(self, x, condition=None):
         """Log density in nats, summed over the variables: `(batch,)` float32.
@@ -76,7 +76,7 @@ class ExplicitModel(CheckedModel):
     def _compiled_log_prob(self):
         @tf.function(reduce_retracing=True)
         def log_prob(inputs):
-            return self._event_log_prob(self(inputs), self._unpack(inputs)[0])
+            return self._event_log_prob(self(inputs, training=False), self._unpack(inputs)[0])
 
         return log_prob
 

@@ -93,6 +93,12 @@ class ImplicitModel(CheckedModel):
                 "Expected an optimizer object of its own for each player: it keeps moments of "
                 "that player's weights. Received: one object twice"
             )
+        for layer in self._flatten_layers(include_self=False):
+            if getattr(layer, "activity_regularizer", None) is not None:
+                raise ValueError(
+                    "Expected layers without an activity regularizer, which no player would pay. "
+                    f"Received: layer {layer.name!r} with {layer.activity_regularizer!r}"
+                )
         super().compile(
             optimizer=None,
             jit_compile=jit_compile,
@@ -154,7 +160,8 @@ class ImplicitModel(CheckedModel):
         optimizers = {k: keras.saving.deserialize_keras_object(config[k]) for k in self.players}
         options = {k: v for k, v in config.items() if k not in self.players}
         self.compile(**optimizers, **options)
-        self.build_optimizers()
+        if self.built:  # saved before, it has parts without weights still
+            self.build_optimizers()
 
     def build_optimizers(self):
         """Builds each optimiser on its player's variables; unbuilt, Keras restores it empty."""
@@ -166,9 +173,12 @@ class ImplicitModel(CheckedModel):
 
     def fit(self, *args, **kwargs):
         self._ensure_built()
+        return super().fit(*args, **kwargs)
+
+    def _ensure_built(self):
+        super()._ensure_built()
         if self.compiled:
             self.build_optimizers()
-        return super().fit(*args, **kwargs)
 
     def train_step(self, data):
         x, condition = self._batch(data)
@@ -206,6 +216,9 @@ class ImplicitModel(CheckedModel):
         # Under several replicas a gradient is one's share of a sum.
         share = scale(1.0 / tf.distribute.get_strategy().num_replicas_in_sync)
         norm = _norm(gradients) / tf.cast(share, tf.float32)
+        # A step whose scaled gradients overflow is left out by its optimiser, and so here.
+        finite = tf.math.is_finite(norm)
+        norm = (tf.where(finite, norm, 0.0), tf.cast(finite, tf.float32))
         record = {f"{player}_loss": terms, f"{player}_gradient_norm": norm, **figures}
         for tracker in self.trackers:
             if tracker.name in record:

@@ -123,6 +123,7 @@ def run(recipe, directory, site, verbose=2):
         "settings": recipe.settings,
         "validation": _mean(folds, "validation"),
         "train_loss": _mean(folds, "train_loss"),
+        "logged": recipe.logged,
         "search": _searched(recipe, directory),
     }
     figures = [fold["beside"] for fold in folds]
@@ -149,7 +150,12 @@ def search(recipe, directory, verbose=2):
     Returns:
         A list of `{"settings", "validation", "train_loss"}`, best first; "validation" is the exact
         validation loss after the last epoch.
+
+    Raises:
+        ValueError: the recipe has no candidates.
     """
+    if not recipe.candidates:
+        raise ValueError(f"Expected a recipe with candidates to search. Received: {recipe.name!r}")
     dataset = next(iter(_folds(recipe, directory, verbose)))
     for candidate in recipe.candidates:
         settings = {**recipe.settings, **candidate}

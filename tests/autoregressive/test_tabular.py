@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from genkeras import TabularAutoregressive
 from genkeras.autoregressive.tabular import count_free_parameters
+from genkeras.likelihoods import Bernoulli
 
 
 def rows_of_data(num_rows=60, num_features=4, num_classes=2, seed=0):
@@ -169,6 +170,11 @@ def test_sampling_walks_through_the_same_contexts(order):
 def test_bad_constructor_values(arguments, message):
     with pytest.raises(ValueError, match=f"Expected {message}"):
         TabularAutoregressive(**{"num_features": 4, "order": 1, **arguments})
+
+
+def test_a_likelihood_is_refused():
+    with pytest.raises(ValueError, match="Expected no likelihood: num_classes says"):
+        TabularAutoregressive(4, 1, likelihood=Bernoulli())
 
 
 def test_training_with_a_prior_needs_the_number_of_examples():

@@ -1,5 +1,6 @@
 """The command line: exit codes, one-line errors, and no TensorFlow where none is needed."""
 
+import json
 import os
 import subprocess
 import sys
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from genkeras import cli
+from genkeras import cli, doctor
 from genkeras.book import scripts
 
 REPOSITORY = Path(__file__).parents[2]
@@ -72,6 +73,64 @@ def test_unexpected_errors_keep_their_traceback(project, monkeypatch):
     monkeypatch.setattr(building, "chapter", fail)
     with pytest.raises(ValueError, match="no dimension 7"):
         cli.main(["chapter", "1"])
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (
+            PermissionError(13, "Permission denied", "build"),
+            "[Errno 13] Permission denied: 'build'",
+        ),
+        (ImportError("Expected Keras to run on TensorFlow"), "Expected Keras to run on TensorFlow"),
+        (
+            ModuleNotFoundError("No module named 'sacremoses'", name="sacremoses"),
+            "No module named 'sacremoses'. "
+            '`pip install -e ".[docs,text]"` in the clone brings it.',
+        ),
+    ],
+)
+def test_what_a_user_must_settle_is_one_line(project, monkeypatch, capsys, error, line):
+    from genkeras.book import building
+
+    def fail(root, label):
+        raise error
+
+    monkeypatch.setattr(building, "chapter", fail)
+    assert cli.main(["chapter", "1"]) == 1
+    assert capsys.readouterr().err == f"genkeras: {line}\n"
+
+
+def test_a_module_of_our_own_that_is_missing_is_no_users_mistake(project, monkeypatch):
+    from genkeras.book import building
+
+    def fail(root, label):
+        raise ModuleNotFoundError("No module named 'genkeras.nothing'", name="genkeras.nothing")
+
+    monkeypatch.setattr(building, "chapter", fail)
+    with pytest.raises(ModuleNotFoundError):
+        cli.main(["chapter", "1"])
+
+
+@pytest.mark.parametrize(
+    ("variable", "file", "line"),
+    [
+        (None, None, "tensorflow"),
+        (None, "jax", "jax; genkeras needs KERAS_BACKEND=tensorflow"),
+        ("tensorflow", "jax", "tensorflow"),
+        ("torch", None, "torch; genkeras needs KERAS_BACKEND=tensorflow"),
+    ],
+)
+def test_the_doctor_sees_the_backend_that_a_script_would(
+    tmp_path, monkeypatch, variable, file, line
+):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    if variable:
+        monkeypatch.setenv("KERAS_BACKEND", variable)
+    if file:
+        (tmp_path / "keras.json").write_text(json.dumps({"backend": file}))
+    assert doctor._backend() == line
 
 
 @pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["chapters"]])

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from genkeras.book import building, pages
+from genkeras.book import building, cache, pages
 from genkeras.book.place import ChapterError
 
 REPOSITORY = Path(__file__).parents[2]
@@ -180,3 +180,13 @@ def test_a_digest_does_not_depend_on_the_line_that_records_it():
 
 def _snapshot(folder):
     return {str(p): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def test_a_place_that_cannot_keep_the_result_is_found_before_the_run(project, runs, monkeypatch):
+    def full(dir):
+        raise OSError(28, "No space left on device", str(dir))
+
+    monkeypatch.setattr(cache.tempfile, "TemporaryFile", full)
+    with pytest.raises(OSError, match="No space left"):
+        building.chapter(project, "1")
+    assert runs() == 0

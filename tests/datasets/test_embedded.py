@@ -199,9 +199,11 @@ def test_patches_depend_on_the_seed_only():
 @pytest.mark.parametrize(
     ("size", "number", "message"),
     [
-        (0, 100, "patch_size from 1 to 61. Received: 0"),
+        (0, 100, "patch_size to be a whole number >= 1"),
         (62, 100, "patch_size from 1 to 61. Received: 62"),
-        (8, 4, "num_patches of at least 5. Received: 4"),
+        (8.5, 100, "patch_size to be a whole number >= 1"),
+        (8, 100.0, "num_patches to be a whole number >= 5"),
+        (8, 4, "num_patches to be a whole number >= 5"),
     ],
 )
 def test_patches_out_of_range_are_refused(load, size, number, message):

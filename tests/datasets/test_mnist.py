@@ -84,6 +84,7 @@ def test_mnist_validates_on_the_last_training_rows(folder, monkeypatch):
     assert data.train.labels.dtype == "int64"
     assert (data.num_features, data.image_shape, data.num_levels) == (784, (28, 28), 256)
     np.testing.assert_array_equal(data.images(data.test.x), arrays["test_images"])
+    assert data.as_images().num_features == 784
 
 
 def test_mnist_reads_the_archive_of_keras_if_its_sum_fits(folder, monkeypatch, tmp_path):

@@ -99,7 +99,9 @@ def test_splits_share_no_row(load, centres, std):
 @MIXTURES
 @pytest.mark.parametrize("number", [9, 0, -10, 100.0, True, "100"])
 def test_bad_numbers_are_refused(load, centres, std, number):
-    with pytest.raises(ValueError, match=f"Expected num_examples .*>= 10. Received: {number!r}"):
+    with pytest.raises(
+        ValueError, match=f"Expected num_examples .*>= 10. Received: num_examples={number!r}"
+    ):
         load(number)
 
 

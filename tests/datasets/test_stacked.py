@@ -74,9 +74,9 @@ def test_the_source_is_left_as_it_was():
         ({"labels": np.array([0, 1, 10])}, "labels .*0 to 9. Received: 0 to 10"),
         ({"labels": np.array([0, -1, 1])}, "labels .*0 to 9. Received: -1 to 1"),
         ({"labels": np.array([0, 1, 2.0])}, "labels .*Received: 0.0 to 2.0, dtype float64"),
-        ({"num_examples": 0}, "num_examples .*>= 1. Received: 0"),
-        ({"num_examples": 2.0}, "num_examples .*>= 1. Received: 2.0"),
-        ({"num_examples": True}, "num_examples .*>= 1. Received: True"),
+        ({"num_examples": 0}, "num_examples .*>= 1. Received: num_examples=0"),
+        ({"num_examples": 2.0}, "num_examples .*>= 1. Received: num_examples=2.0"),
+        ({"num_examples": True}, "num_examples .*>= 1. Received: num_examples=True"),
     ],
 )
 def test_bad_input_is_refused(change, message):

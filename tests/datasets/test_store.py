@@ -178,3 +178,14 @@ def test_no_network_is_said_in_the_missing_file_message(places):
     with pytest.raises(MissingFileError, match=f"Put it at .*looked in .*{url} failed"):
         _store.fetch(StoredFile("set/file.bin", SHA256, (url,)))
     assert not places[1].exists()
+
+
+def test_a_file_that_may_not_be_read_is_named(places, monkeypatch):
+    path = write(places[0])
+
+    def forbidden(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(_store, "sha256_of", forbidden)
+    with pytest.raises(ValueError, match=f"Expected to be allowed to read {path}"):
+        _store.find(StoredFile("set/file.bin", SHA256))

@@ -101,9 +101,9 @@ def test_every_epoch_has_an_order_of_its_own_with_every_image_once(grey, monkeyp
     [
         (lambda s: ImageClassifier((3, 8)), r"image_shape .*Received: \(3, 8\)"),
         (lambda s: ImageClassifier((8, 8, 1)), r"image_shape .*Received: \(8, 8, 1\)"),
-        (lambda s: ImageClassifier((8, 8), 0), "num_labels .*Received: 0"),
-        (lambda s: ImageClassifier((8, 8), seed=None), "seed .*Received: None"),
-        (lambda s: ImageClassifier((8, 8), seed=-1), "seed .*Received: -1"),
+        (lambda s: ImageClassifier((8, 8), 0), "num_labels .*Received: .*0"),
+        (lambda s: ImageClassifier((8, 8), seed=None), "seed .*Received: .*None"),
+        (lambda s: ImageClassifier((8, 8), seed=-1), "seed .*Received: .*-1"),
     ],
 )
 def test_bad_settings_are_refused(call, message):
@@ -138,5 +138,5 @@ def test_bad_data_are_refused(judge, change, message):
 @pytest.mark.parametrize("options", [{"epochs": 0}, {"batch_size": 0}, {"batch_size": 2.5}])
 def test_bad_schedules_are_refused(judge, options):
     name, value = next(iter(options.items()))
-    with pytest.raises(ValueError, match=f"Expected {name} .*Received: {value}"):
+    with pytest.raises(ValueError, match=f"Expected {name} .*Received: .*{value}"):
         judge.fit(Split(np.zeros((4, 64)), np.arange(4)), **options)

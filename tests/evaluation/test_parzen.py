@@ -107,6 +107,11 @@ def test_log_likelihood_is_the_mean_with_its_standard_error(rng):
     assert math.isnan(parzen_log_likelihood(samples, valid, test[:1])[1])
 
 
+def test_one_candidate_may_be_a_number(rng):
+    samples, x = rng.normal(size=(50, 2)), rng.normal(size=(20, 2))
+    assert parzen_log_likelihood(samples, x, x, 0.3) == parzen_log_likelihood(samples, x, x, [0.3])
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [

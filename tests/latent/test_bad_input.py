@@ -417,6 +417,10 @@ BAD_MODELS = {
         lambda: Autoencoder(encoder(), decoder(4, 4)),
         r"a decoder from codes of shape \(4,\) to 3 values. Received: .*from \(4,\) to \(4,\)",
     ),
+    "layer as corruption": (
+        lambda: Autoencoder(encoder(), decoder(4), keras.layers.GaussianNoise(0.3)),
+        "corruption to be None or a function.*Received: corruption=<GaussianNoise",
+    ),
     "corruption of text": (
         lambda: Autoencoder(encoder(), decoder(4), "mask"),
         "corruption to be None or a function.*Received: corruption='mask'",

@@ -178,6 +178,8 @@ def test_tokens_are_the_most_probable_and_decode_to_the_mean():
         (lambda _: made(annealing_steps=-1), "annealing_steps to be a whole number"),
         (lambda _: made(num_labels=3), "no num_labels: its tokens are uniform"),
         (lambda _: made(likelihood=Normal()), "a decoder from"),
+        (lambda _: token_encoder(32, 3), "image_shape to be a tuple of whole numbers"),
+        (lambda _: token_encoder((8, 8, 1), 3, 64), "filters to be a tuple of whole numbers"),
         (lambda _: token_encoder((6, 4, 1), 3, (2, 2)), "image_shape .* sides divisible by 4"),
         (lambda _: token_encoder((8, 8), 3), r"image_shape to be \(height, width, channels\)"),
         (lambda _: token_encoder((8, 8, 1), 1), "num_tokens to be a whole number >= 2"),

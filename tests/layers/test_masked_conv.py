@@ -155,3 +155,18 @@ def test_a_kernel_without_a_centre_is_refused(size):
 def test_an_unknown_mask_is_refused(mask):
     with pytest.raises(ValueError, match=f"Expected mask to be one of .* Received: mask={mask!r}"):
         MaskedConv2D(4, (3, 3), mask)
+
+
+def test_a_layer_in_a_model_comes_back_from_its_file(tmp_path):
+    inputs = keras.Input((ROWS, COLUMNS, 3))
+    outputs = MaskedConv2D(6, 3, "A", num_colors=3, activation="relu")(inputs)
+    model = keras.Model(inputs, MaskedConv2D(3, (1, 5), "B", 3)(outputs))
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(again(image()), model(image()))
+
+
+@pytest.mark.parametrize("option", [{"strides": 2}, {"use_bias": False}, {"padding": "valid"}])
+def test_options_that_the_mask_has_no_meaning_for_are_refused(option):
+    with pytest.raises(ValueError, match=f"Expected no {next(iter(option))}: a masked convolution"):
+        MaskedConv2D(4, 3, "A", **option)

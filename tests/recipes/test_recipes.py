@@ -292,6 +292,7 @@ def test_committed_result_belongs_to_its_recipe(path):
     assert result["settings"] == recipe.settings
     assert result["published"] == recipe.published
     assert result["epochs"] == recipe.settings["epochs"]
+    assert result["logged"] == recipe.logged
 
 
 def test_the_tables_are_as_close_to_the_published_ones_as_the_readme_says():
@@ -301,3 +302,10 @@ def test_the_tables_are_as_close_to_the_published_ones_as_the_readme_says():
     for recipe in recipes.get("rnade"):
         result = json.loads((RESULTS / f"{recipe.name}.json").read_text())
         assert result["value"] >= result["published"]["value"], recipe.name
+
+
+def test_a_recipe_without_candidates_has_nothing_to_search(tmp_path):
+    (recipe,) = recipes.get("dalle_scenes")
+    with pytest.raises(ValueError, match="Expected a recipe with candidates to search"):
+        recipes.search(recipe, tmp_path / "search")
+    assert not (tmp_path / "search").exists()
