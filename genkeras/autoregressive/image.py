@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from genkeras import checks
+from genkeras.layers.initializers import Tiled
 from genkeras.layers.masked_conv import MaskedConv2D
 from genkeras.likelihoods import Bernoulli
 from genkeras.models import ExplicitModel
@@ -137,8 +138,7 @@ class ImageModel(ExplicitModel):
     def _head(self, inputs, units):
         """The layers from features to outputs, each to be applied after a ReLU."""
         bias = np.repeat(self.likelihood.initial_parameters(), self.num_colors)
-        outputs = self._convolution(units, len(bias))
-        outputs.bias.assign(bias)
+        outputs = self._convolution(units, len(bias), bias_initializer=Tiled(bias))
         return [self._convolution(inputs, units), self._convolution(units, units), outputs]
 
     def _label_kernel(self, units):

@@ -17,6 +17,7 @@ import tensorflow as tf
 from genkeras import checks
 from genkeras.autoregressive import orderings
 from genkeras.autoregressive.sequential import SequentialModel
+from genkeras.layers.initializers import Tiled
 from genkeras.layers.nade_scan import nade_scan
 from genkeras.likelihoods import Bernoulli
 from genkeras.training import replica_seed
@@ -82,10 +83,10 @@ class NADE(SequentialModel):
         self.output_kernel = self.add_weight(
             name="output_kernel", shape=(depth, width, outputs), initializer=normal(1, width)
         )
+        start = Tiled(self.likelihood.initial_parameters())
         self.output_bias = self.add_weight(
-            name="output_bias", shape=(depth, outputs), initializer="zeros"
+            name="output_bias", shape=(depth, outputs), initializer=start
         )
-        self.output_bias.assign(np.tile(self.likelihood.initial_parameters(), (depth, 1)))
         if self.num_labels is not None:
             self.label_kernel = self.add_weight(
                 name="label_kernel", shape=(self.num_labels, width), initializer=normal(2, width)

@@ -23,6 +23,7 @@ import tensorflow as tf
 from genkeras import checks
 from genkeras.autoregressive import orderings as orders
 from genkeras.autoregressive.sequential import SequentialModel
+from genkeras.layers.initializers import Tiled
 from genkeras.layers.orderless_scan import orderless_scan, upper_layers
 from genkeras.likelihoods import Bernoulli
 from genkeras.training import mean_loss, replica_seed
@@ -117,10 +118,10 @@ class OrderlessNADE(SequentialModel):
                 self.add_weight(name=f"hidden_bias_{layer}", shape=(width,), initializer="zeros")
             )
         self.output_kernel = weight("output_kernel", (depth, width, outputs), width)
+        start = Tiled(self.likelihood.initial_parameters())
         self.output_bias = self.add_weight(
-            name="output_bias", shape=(depth, outputs), initializer="zeros"
+            name="output_bias", shape=(depth, outputs), initializer=start
         )
-        self.output_bias.assign(np.tile(self.likelihood.initial_parameters(), (depth, 1)))
         if self.num_labels is not None:
             self.label_kernel = weight("label_kernel", (self.num_labels, width), width)
 

@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from genkeras import checks
+from genkeras.layers.initializers import Tiled
 from genkeras.layers.masked_conv import AtPixel, MaskedConv2D
 from genkeras.layers.nade_scan import core_shards
 from genkeras.layers.scan import compiled_recurrence
@@ -43,10 +44,10 @@ class _PixelLSTM(keras.layers.Layer):
             "B",
             self.num_colors,
             kernel_initializer=keras.initializers.GlorotUniform(checks.seed(self.seed, number)),
+            bias_initializer=Tiled(np.repeat([0.0, 1.0, 0.0, 0.0], self.units)),
             dtype=self.dtype_policy,
         )
         layer.build((None, None, None, inputs))
-        layer.bias.assign(np.repeat([0.0, 1.0, 0.0, 0.0], self.units))
         return layer
 
     def _state_kernel(self, pixels, number):

@@ -150,7 +150,8 @@ def test_worse_and_better_results_are_both_said_to_be_so(hooks, tmp_path):
     worse = rows["[worse\\_one](#worse-one)"]
     assert "| 89.50 ± 0.05 | 88.33 |" in worse
     assert '<span class="gk-worse">1.17 worse</span>' in worse
-    assert "50 of 500 epochs" in worse
+    assert "| 90 min |" in worse
+    assert "<dt>Budget</dt><dd>50 of 500 epochs</dd>" in lines
     assert '<span class="gk-better">0.33 better</span>' in rows["[better\\_one](#better-one)"]
 
 

@@ -430,6 +430,18 @@ def test_two_replicas_draw_different_noise(two_replicas, name):
     assert np.mean(first.numpy() == second.numpy()) < 0.1
 
 
+@pytest.mark.filterwarnings("ignore:You are saving a model that has not yet been built")
+@pytest.mark.parametrize("name", ["iwae with labels", "hierarchical vae", "discrete vae"])
+def test_a_model_saved_before_it_is_built_is_trained_as_itself(tmp_path, name):
+    model = MODELS[name][0]()
+    model.compile(optimizer=sgd())
+    model.save(tmp_path / "new.keras")
+    again = keras.saving.load_model(tmp_path / "new.keras")
+    for one in (model, again):
+        one.fit(data_of(name), batch_size=ROWS, shuffle=False, verbose=0)
+    assert_all_close(weights_of(again), weights_of(model), rtol=1e-5)
+
+
 class Interrupted(Exception):
     """Ends a run in the middle of an epoch."""
 
