@@ -16,16 +16,11 @@ from sklearn.metrics import roc_auc_score, roc_curve
 
 from genkeras import TabularAutoregressive, book, plots
 from genkeras.autoregressive.tabular import count_free_parameters
+from genkeras.book.prose import error, mean_error, number
 from genkeras.datasets import binarized_digits, binarized_mnist, photograph_patches
 from genkeras.evaluation import bits_per_dim, log_probs, mean_nll
 from genkeras.likelihoods import Bernoulli, Categorical
 from genkeras.models import ExplicitModel, ImplicitModel, LatentVariableModel
-
-
-def number(value, digits=1):
-    """A number as text, with a proper minus sign."""
-    return f"{value:.{digits}f}".replace("-", "−")
-
 
 SEED = 0
 small = binarized_digits()
@@ -257,7 +252,7 @@ winner = int(posterior.argmax())
 counted = np.mean(labels[blank_middle] == winner)
 test_blank = small.test.x.reshape(-1, 8, 8)[:, 3:5, 3:5].max(axis=(1, 2)) == 0
 on_test = np.mean(small.test.labels[test_blank] == winner)
-error = np.sqrt(on_test * (1 - on_test) / test_blank.sum())
+share_error = np.sqrt(on_test * (1 - on_test) / test_blank.sum())
 if not np.isclose(posterior[winner], counted):
     raise ValueError("Bayes' rule must agree with direct counting on the same images.")
 book.say(f"""
@@ -267,7 +262,7 @@ book.say(f"""
     **{posterior[winner]:.3f}** (@fig:bayes). Counting the share of {winner}s among the
     {blank_middle.sum()} training images with a blank middle gives the same {counted:.3f}, as it
     must: Bayes' rule is an identity. Whether it *generalises* is another question: among the
-    {test_blank.sum()} test images with a blank middle the share is {on_test:.3f} ± {error:.3f}.
+    {test_blank.sum()} test images with a blank middle the share is {on_test:.3f} ± {share_error:.3f}.
 """)
 
 # %% [markdown]
@@ -547,11 +542,11 @@ book.table(
     [
         [
             name,
-            f"{nll:.2f}" + (f" ± {error:.2f}" if error else ""),
+            f"{nll:.2f}" + (f" ± {spread:.2f}" if spread else ""),
             f"{nll / np.log(2):.1f}",
             f"{bits_per_dim(nll, num_pixels):.3f}",
         ]
-        for name, nll, error in rows
+        for name, nll, spread in rows
     ],
     ["model", "NLL (nats)", "bits per image", "bits per pixel"],
     f"Mean over the {len(data.test.x):,} test images of {data_name}; ± is one standard error.",
@@ -805,8 +800,8 @@ book.box(
     f"""
     Every *image* keeps a positive probability, as long as no $p(x_i = 1)$ is exactly 0 or 1,
     which the pseudo-count sees to. The least probable image of the order-0 model on {data_name}
-    has log-probability {number(worst_log_prob, 0)} nats (a typical sample:
-    {number(np.median(spread), 0)}): tiny, not zero. What is few are the *distributions*: the
+    has log-probability {number(worst_log_prob, ".0f")} nats (a typical sample:
+    {number(np.median(spread), ".0f")}): tiny, not zero. What is few are the *distributions*: the
     independent ones have $n$ free numbers among $2^n - 1$. For example, no independent model with
     both images possible can say "two pixels are always equal" (exercise 1.3).
     """,
@@ -865,7 +860,9 @@ examples = {"digits": good, **anomalies}
 with plots.style():
     drawn = [x[i % len(x)] for x in examples.values() for i in range(10)]
     values = log_probs(models[best], np.stack(drawn))
-    figure = plots.image_grid(drawn, data.image_shape, 10, titles=[number(v, 0) for v in values])
+    figure = plots.image_grid(
+        drawn, data.image_shape, 10, titles=[number(v, ".0f") for v in values]
+    )
     for row, name in enumerate(examples):
         axis = figure.axes[row * 10]
         axis.set_ylabel(name.replace(", ", ",\n"), rotation=0, ha="right", va="center", fontsize=9)
@@ -948,14 +945,14 @@ below_blank = np.mean(mode_data < blank_1)
 blank_text = (
     "It *is* the blank image."
     if not mode.any()
-    else f"The blank image has {number(blank_1)}, more than {100 * below_blank:.0f} % of the test "
-    "digits."
+    else f"The blank image has {number(blank_1, '.1f')}, more than {100 * below_blank:.0f} % of "
+    "the test digits."
 )
 book.say(f"""
-    The mode of the order-1 model has $\\log p$ = {number(mode_density)} nats. The
-    {len(mode_data):,} test digits have {number(mode_data.mean())} on average and
-    {number(mode_data.max())} at most; {len(mode_samples)} samples of the model itself have
-    {number(mode_samples.max())} at most. So the highest density belongs to an image that is
+    The mode of the order-1 model has $\\log p$ = {number(mode_density, ".1f")} nats. The
+    {len(mode_data):,} test digits have {number(mode_data.mean(), ".1f")} on average and
+    {number(mode_data.max(), ".1f")} at most; {len(mode_samples)} samples of the model itself have
+    {number(mode_samples.max(), ".1f")} at most. So the highest density belongs to an image that is
     neither in the data nor among the samples (@fig:densities, left): it makes the more
     predictable choice again and again, as no digit does. {blank_text}
 """)
@@ -1031,7 +1028,7 @@ beaten = np.mean(photograph_density < simple_density["blank"][0])
 if not beaten > 0.9:
     raise ValueError(f"Expected the blank image to beat most photographs. Received: {beaten}")
 digit_mean, photograph_mean = simple_density["digits"].mean(), photograph_density.mean()
-seen_digits, seen_patches = number(digit_mean, 0), number(photograph_mean, 0)
+seen_digits, seen_patches = number(digit_mean, ".0f"), number(photograph_mean, ".0f")
 digits_auc = auc(photograph_density, simple_density["digits"])
 if digit_mean > photograph_mean:
     digits_text = f"""Digits, which the model has never seen, get {seen_digits} nats on average,
@@ -1109,9 +1106,9 @@ near = np.mean(np.abs(each[seen] + entropy) < 10)
 book.say(f"""
     "All heads" has a probability of {heads_probability**tosses * 1e16:.1f} in $10^{{16}}$. In a
     million simulated sequences the largest number of heads was {seen.max()}. Their
-    log-probabilities gather around minus the **entropy**, {number(-entropy)} nats:
+    log-probabilities gather around minus the **entropy**, {number(-entropy, ".1f")} nats:
     {100 * near:.1f} % lie within 10 nats of it, while the most probable sequence, at
-    {number(each[-1])}, lies {each[-1] + entropy:.1f} nats above (@fig:coins). The set of
+    {number(each[-1], ".1f")}, lies {each[-1] + entropy:.1f} nats above (@fig:coins). The set of
     sequences whose log-probability is close to minus the entropy is called the **typical set**.
     It holds almost all of the probability and excludes the most probable sequence.
 """)
@@ -1409,28 +1406,30 @@ book.box(
 
 
 # %% tags=["fold"]
-def bayes_accuracy(order):
-    """Share of test digits for which log p(x | y) + log p(y) is largest at the true y."""
+def named_rightly(order):
+    """For which test digits log p(x | y) + log p(y) is largest at the true y."""
     joint = np.empty((len(small.test), 10))
     for digit in range(10):
         rows = small.train.x[small.train.labels == digit]
         model = TabularAutoregressive(64, order).fit_counts(rows)
         joint[:, digit] = log_probs(model, small.test.x) + np.log(prior[digit])
-    return np.mean(joint.argmax(axis=1) == small.test.labels)
+    return joint.argmax(axis=1) == small.test.labels
 
 
-accuracies = {order: bayes_accuracy(order) for order in (0, 1)}
+named = {order: named_rightly(order) for order in (0, 1)}
 
 # %% tags=["hide"]
-naive, chained = accuracies[0], accuracies[1]
+naive, chained = named[0].mean(), named[1].mean()
 noise = np.sqrt(naive * (1 - naive) / len(small.test))
-verdict = "smaller" if abs(chained - naive) < 2 * noise else "larger"
+gains = 100 * (named[1].astype(float) - named[0])
+verdict = "smaller" if abs(gains.mean()) < 2 * error(gains) else "larger"
 book.box(
     "answer",
     "Answer to 1.6, computed",
     f"""
     Independent pixels: {100 * naive:.1f} %; Markov chain: {100 * chained:.1f} % (one standard
-    error is about {100 * noise:.1f}; the difference of the two is {verdict} than two of them).
+    error is about {100 * noise:.1f}). Image by image, the difference of the two is
+    {mean_error(gains, "+.1f")} %, {verdict} than two standard errors.
     $p(x)$ cancels from the comparison, since $p(y \\mid x) \\propto p(x \\mid y)\\,p(y)$. Note
     that a poor density can classify well: only the *differences* between classes matter.
     """,
@@ -1460,8 +1459,8 @@ book.box(
     "Answer to 1.7, computed",
     f"""
     AUC for {areas_by_size}. The groups are drawn with replacement from the test images. The mean
-    log-density of the odd images differs from the usual one by {number(shift)} nats. The spread
-    of a mean falls as $1/\\sqrt{{M}}$ while this difference stays, so groups separate where
+    log-density of the odd images differs from the usual one by {number(shift, ".1f")} nats. The
+    spread of a mean falls as $1/\\sqrt{{M}}$ while this difference stays, so groups separate where
     single images overlap. A kind of anomaly whose *mean* is usual would still escape.
     """,
 )

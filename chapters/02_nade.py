@@ -26,6 +26,7 @@ from sklearn.mixture import GaussianMixture
 
 from genkeras import FVSBN, NADE, OrderlessNADE, TabularAutoregressive, book, plots
 from genkeras.autoregressive import orderings
+from genkeras.book.prose import error, number
 from genkeras.datasets import (
     binarize,
     binarized_digits,
@@ -49,14 +50,6 @@ book.declare(
     ),
     seed=0,
 )
-
-
-def number(value, form=".2f"):
-    """A number for prose and tables: a real minus sign, powers of ten written out."""
-    mantissa, _, exponent = f"{value:{form}}".partition("e")
-    if exponent:
-        return rf"${mantissa} \times 10^{{{int(exponent)}}}$"
-    return mantissa.replace("-", "−")
 
 
 # %% [markdown]
@@ -502,11 +495,6 @@ test_scores = {
 }
 
 
-def error(values):
-    """Standard error of a mean."""
-    return np.std(values, ddof=1) / math.sqrt(len(values))
-
-
 def against(difference, spread):
     """States a paired difference and whether the test rows can tell it from zero."""
     sign = "better" if difference > 0 else "worse"
@@ -546,7 +534,8 @@ book.say(
     "say how much each mean would move with another test set. Most of that is common to all "
     "models, since an image that is hard for one is hard for the others, so compare image by "
     f"image: the step from AR({chosen}) to FVSBN gains {step.mean():.2f} ± {error(step):.2f} "
-    f"nats, the step from FVSBN to NADE **{gain.mean():.2f} ± {error(gain):.2f}**. The "
+    f"nats, the step from FVSBN to NADE **{gain.mean():.2f} ± {error(gain):.2f}**. (These errors "
+    "are over test images; another seed or schedule would move the steps too.) The "
     f"AR({chosen}) table {reach} back to the pixel above, which is {shape[1]} steps away. "
     f"{limit_reason}"
 )
@@ -1650,14 +1639,6 @@ FIXED, FIRST_PAPER = 88.33, 88.86
 AGNOSTIC = {1: 92.17, 8: 89.16, 128: 87.71}  # by number of orderings
 
 
-def recorded(recipe):
-    """What a recipe measured, or None where it has not been run."""
-    try:
-        return book.result(recipe)
-    except ValueError:
-        return None
-
-
 def apart_from(value, figure):
     return f"{abs(value - figure):.2f} nats {'above' if value > figure else 'below'}"
 
@@ -1681,7 +1662,7 @@ def measured(value, spread):
 
 
 fixed_recipe, agnostic_recipe = map(
-    recorded, ("nade_binarized_mnist", "orderless_nade_binarized_mnist")
+    book.recorded, ("nade_binarized_mnist", "orderless_nade_binarized_mnist")
 )
 fixed_own, agnostic_own = "", dict.fromkeys(AGNOSTIC, "")
 if fixed_recipe is None:
@@ -1959,6 +1940,9 @@ book.box(
 # - H. Larochelle and I. Murray, *The neural autoregressive distribution estimator*, AISTATS 2011,
 #   [PMLR 15](https://proceedings.mlr.press/v15/larochelle11a.html). The model, its order of cost
 #   and its gradient.
+# - R. M. Neal, *Connectionist learning of belief networks*, 1992,
+#   [doi:10.1016/0004-3702(92)90065-6](https://doi.org/10.1016/0004-3702%2892%2990065-6). Sigmoid
+#   belief networks, of which the fully visible one has no hidden units.
 # - B. Uria, I. Murray, H. Larochelle, *A deep and tractable density estimator*, 2014,
 #   [arXiv:1310.1757](https://arxiv.org/abs/1310.1757). Training for all orders at once, and
 #   averages over orders.

@@ -30,6 +30,7 @@ from genkeras import (
     plots,
 )
 from genkeras.autoregressive import orderings
+from genkeras.book.prose import error, listed, number
 from genkeras.datasets import (
     binarize,
     binarized_digits,
@@ -51,27 +52,6 @@ book.declare(
     ),
     seed=0,
 )
-
-
-def number(value, form=".2f"):
-    """A number for prose and tables: a real minus sign, powers of ten written out."""
-    mantissa, _, exponent = f"{value:{form}}".partition("e")
-    if exponent:
-        return rf"${mantissa} \times 10^{{{int(exponent)}}}$"
-    return mantissa.replace("-", "−")
-
-
-def error(values):
-    """Standard error of a mean."""
-    return np.std(values, ddof=1) / math.sqrt(len(values))
-
-
-def recorded(recipe):
-    """The result of a recipe, or None where it has not been run."""
-    try:
-        return book.result(recipe)
-    except ValueError:
-        return None
 
 
 # %% [markdown]
@@ -710,7 +690,7 @@ else:
     sharing_verdict = (
         "Sharing weights over the plane is neither clearly a gain nor clearly a loss here."
     )
-trained_longer = recorded("pixel_cnn_binarized_mnist")
+trained_longer = book.recorded("pixel_cnn_binarized_mnist")
 still_falling = [
     name
     for name, history in histories.items()
@@ -723,11 +703,6 @@ def apart_from(gain):
     clear = "" if abs(gain.mean()) > 2 * error(gain) else " (not clear from these images)"
     direction = "better" if gain.mean() > 0 else "worse"
     return f"{abs(gain.mean()):.2f} ± {error(gain):.2f} nats {direction}{clear}"
-
-
-def listed(names):
-    """Names as prose: a, b and c."""
-    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]])) if names else "none"
 
 
 book.say(
@@ -1608,7 +1583,7 @@ def size_of(settings):
     return f"{parts}, $h = {settings['hidden_units']}${places}{moves}"
 
 
-run = {name: result for name in PUBLISHED if (result := recorded(name)) is not None}
+run = {name: result for name in PUBLISHED if (result := book.recorded(name)) is not None}
 published_rows = [
     [
         name,
@@ -1660,7 +1635,10 @@ book.say(
 
 # %% [markdown]
 # **On photographs.** Published figures for CIFAR-10 with 256 levels, in bits per dimension:
-# PixelCNN 3.14, Row LSTM 3.07, Diagonal BiLSTM 3.00, gated PixelCNN 3.03, PixelCNN++ 2.92. Gates
+# PixelCNN 3.14, Row LSTM 3.07, Diagonal BiLSTM 3.00
+# ([arXiv:1601.06759](https://arxiv.org/abs/1601.06759)), gated PixelCNN 3.03
+# ([arXiv:1606.05328](https://arxiv.org/abs/1606.05328)), PixelCNN++ 2.92
+# ([arXiv:1701.05517](https://arxiv.org/abs/1701.05517)). Gates
 # and two stacks close most of the gap to the recurrent models, while training stays parallel. The
 # first four give each level a logit of its own, as `Categorical(256)` does. Nothing then says that
 # 127 and 128 are alike, and rare levels are learnt from few examples. PixelCNN++ lets the network

@@ -27,6 +27,7 @@ from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor, NearestNeighbors
 
 from genkeras import Autoencoder, book, plots
+from genkeras.book.prose import mean_error, number
 from genkeras.datasets import digits, mnist
 from genkeras.latent import (
     GaussianNoise,
@@ -47,20 +48,9 @@ book.declare(
 )
 
 
-def number(value, form=".2f"):
-    """A number for prose and tables, with a real minus sign."""
-    return f"{value:{form}}".replace("-", "−")
-
-
-def with_error(values, form=".2f"):
-    """Mean ± standard error."""
-    error = np.std(values, ddof=1) / math.sqrt(len(values))
-    return f"{number(np.mean(values), form)} ± {error:{form.lstrip('+')}}"
-
-
 def percent(hits):
     """Share of true ones in %, ± standard error."""
-    return with_error(100.0 * np.asarray(hits), ".1f") + "%"
+    return mean_error(100.0 * np.asarray(hits), ".1f") + "%"
 
 
 # %% [markdown]
@@ -119,7 +109,7 @@ turn = np.degrees(np.arccos(cosine))
 own_distance = np.linalg.norm(first, axis=1)
 book.say(
     f"On average over {len(judged_x):,} test images the second step stands at "
-    f"{with_error(turn, '.1f')} degrees to the first. A pixel is {1 / shape[0]:.0%} of the width: "
+    f"{mean_error(turn, '.1f')} degrees to the first. A pixel is {1 / shape[0]:.0%} of the width: "
     "that is a sharp bend for a small turn of the knob. And the steps are long. A test image lies "
     f"{nearest_of_other.mean():.2f} away from the nearest training image of *another* digit, but "
     f"{own_distance.mean():.2f} from itself moved by one pixel; "
@@ -269,8 +259,8 @@ book.table(
     [
         [
             f"{dim}",
-            with_error(errors[dim]["PCA"]),
-            with_error(errors[dim]["autoencoder"]),
+            mean_error(errors[dim]["PCA"]),
+            mean_error(errors[dim]["autoencoder"]),
             f"{ratios[dim]:.2f}",
             f"{errors[dim]['PCA, training']:.2f}",
             f"{errors[dim]['training']:.2f}",
@@ -599,8 +589,8 @@ rows[0][1] = f"{flat_error / roll_variance:.4f}"  # PCA has a way back
 rows += [
     [
         f"autoencoder, {len(unrollers)} seeds",
-        with_error(by_network[:, 0], ".4f"),
-        *(with_error(by_network[:, k]) for k in (1, 2)),
+        mean_error(by_network[:, 0], ".4f"),
+        *(mean_error(by_network[:, k]) for k in (1, 2)),
     ],
     ["autoencoder, from Isomap", f"{guided_score[0]:.4f}", *map(number, guided_score[1:])],
 ]
@@ -661,7 +651,7 @@ book.box(
     + f"The linear R² is **{number(isomap_score)}** for Isomap, {number(lle_score)} for LLE and "
     f"**{number(mlle_score)}** for its modified form (@table:roll). The notes' worry is real where "
     f"neighbours are not near: with {wide} of them Isomap has {number(wide_score)}. And the "
-    f"autoencoder, from {len(unrollers)} random starts, has **{with_error(by_network[:, 1])}**, "
+    f"autoencoder, from {len(unrollers)} random starts, has **{mean_error(by_network[:, 1])}**, "
     f"{number(max(by_network[:, 1]))} at best"
     + (": here it is the autoencoder that does *not* unroll. " if unrolls and tangled else ". ")
     + "Its own loss is a Euclidean distance too, between a point and its reconstruction.",
@@ -669,7 +659,7 @@ book.box(
 gain = by_network[:, 0].min() / guided_score[0]
 book.say(
     f"The autoencoders leave {by_network[:, 0].min():.1%} to {by_network[:, 0].max():.1%} of the "
-    f"variance as error. Their second R² is {with_error(by_network[:, 2])}: how far the codes tell "
+    f"variance as error. Their second R² is {mean_error(by_network[:, 2])}: how far the codes tell "
     "where a point lies on the strip, in whatever shape (@fig:roll). Is the network too small? The "
     f"same network, started from Isomap's coordinates, reaches {guided_score[0]:.2%} and a linear "
     f"R² of {number(guided_score[1])}. "
@@ -744,7 +734,7 @@ rebuilt = {name: errors_of(model, test_x) for name, model in planes.items()}
 rebuilt["PCA"] = errors[2]["PCA"]
 book.table(
     [
-        [name, percent(right[name]), with_error(rebuilt[name]) if name in rebuilt else "no decoder"]
+        [name, percent(right[name]), mean_error(rebuilt[name]) if name in rebuilt else "no decoder"]
         for name in mapped
     ],
     ["method", "right digit", "error, test"],
@@ -901,8 +891,8 @@ book.table(
     [
         [
             name,
-            with_error(left_over[name]),
-            with_error(errors_of(networks[name], judged_x), ".3f") if name in networks else "",
+            mean_error(left_over[name]),
+            mean_error(errors_of(networks[name], judged_x), ".3f") if name in networks else "",
         ]
         for name in cleaned
     ],
@@ -929,7 +919,7 @@ book.say(
         else ". "
     )
     + "The network's lead over the optimum for the training set is "
-    f"{with_error(ahead, '+.2f')}, image by image. "
+    f"{mean_error(ahead, '+.2f')}, image by image. "
     + (
         "Yet its own training loss asks for just that optimum, which can only mix the images it "
         "has. A network of limited size, stopped early, does something else, and here that is "
@@ -1123,7 +1113,7 @@ book.figure(
 # %% tags=["hide"]
 likenesses = {name: likeness(x) for name, x in midpoints.items()}
 book.table(
-    [[name, *(with_error(values) for values in pair)] for name, pair in likenesses.items()],
+    [[name, *(mean_error(values) for values in pair)] for name, pair in likenesses.items()],
     ["images", "votes for one digit", "distance to nearest"],
     f"{pairs.shape[1]} pairs of test images of different digits, ± one standard error over pairs. "
     "Votes: largest share of the ten nearest training images, in pixels, that show one digit. "
@@ -1138,8 +1128,8 @@ by_pixels, by_middle, by_two = (
 book.say(
     f"Half-way in pixels the largest share of votes is {by_pixels.mean():.2f}, a measure of how "
     "much an image on the way looks like *some* digit. Pair by pair, the way through the code of "
-    f"{middle} numbers changes it by {with_error(by_middle - by_pixels, '+.2f')} and that through "
-    f"2 by {with_error(by_two - by_pixels, '+.2f')} (@table:interpolation). "
+    f"{middle} numbers changes it by {mean_error(by_middle - by_pixels, '+.2f')} and that through "
+    f"2 by {mean_error(by_two - by_pixels, '+.2f')} (@table:interpolation). "
     + (
         "The narrower code does better here, and pays for it with worse reconstructions "
         "(@table:errors). "
@@ -1197,7 +1187,7 @@ for name, (make, data) in rivals.items():
 conv_errors, dense_errors = rival_errors.values()
 book.table(
     [
-        [name, f"{num_weights(make(0)):,}", with_error(rival_errors[name], ".3f")]
+        [name, f"{num_weights(make(0)):,}", mean_error(rival_errors[name], ".3f")]
         for name, (make, _) in rivals.items()
     ],
     ["autoencoder", "weights", "error, test"],
@@ -1317,7 +1307,7 @@ gains = [
 
 
 network_gain, regression_gain = (
-    ", ".join(with_error(gain[count], "+.1f") for count in labels_per_digit) for gain in gains
+    ", ".join(mean_error(gain[count], "+.1f") for count in labels_per_digit) for gain in gains
 )
 book.say(
     "What the encoder adds, in points, draw by draw, for "
@@ -1383,7 +1373,7 @@ book.table(
             name,
             f"{dim}",
             percent(lost[dim, name]) if (dim, name) in lost else "1% by definition",
-            *(with_error(values) for values in likeness(images)),
+            *(mean_error(values) for values in likeness(images)),
         ]
         for (dim, name), images in decoded.items()
     ],

@@ -16,6 +16,7 @@ from scipy import linalg, special, stats
 
 from genkeras import NADE, OrderlessNADE, TabularAutoregressive, book, plots
 from genkeras.autoregressive.orderings import random_orders
+from genkeras.book.prose import error
 from genkeras.datasets import (
     bernoulli_binarize,
     binarize,
@@ -42,30 +43,17 @@ book.declare(
 )
 
 
-def error(values):
-    """Standard error of a mean."""
-    return np.std(values, ddof=1) / math.sqrt(len(values))
-
-
 def power(value):
     """A large or small number as a power of ten, in LaTeX."""
     mantissa, _, exponent = f"{value:.1e}".partition("e")
     return rf"{mantissa} \cdot 10^{{{int(exponent)}}}"
 
 
-def recorded(recipe):
-    """The result of a recipe, or None where it has not been run."""
-    try:
-        return book.result(recipe)
-    except ValueError:
-        return None
-
-
 # %% [markdown]
 # ## The question
 
 # %% tags=["hide"]
-mnist_result = recorded("nade_binarized_mnist")
+mnist_result = book.recorded("nade_binarized_mnist")
 mnist_nll = 88.33 if mnist_result is None else mnist_result["value"]
 mnist_source = (
     "later papers list" if mnist_result is None else "the [scoreboard](../scoreboard.md) lists"
@@ -387,7 +375,7 @@ book.say(
     "88.33 on the fixed draw by its authors, at 85.65 on fresh ones by the repository "
     "`EugenHotaj/pytorch-generative`. Neither pair is a comparison of models."
 )
-orderless_result = recorded("orderless_nade_binarized_mnist")
+orderless_result = book.recorded("orderless_nade_binarized_mnist")
 ours_orderless = (
     ""
     if orderless_result is None
@@ -862,10 +850,10 @@ def against_published(result, better):
 
 
 binary_results = {
-    model: {name: recorded(f"{model}_{name}") for name in binary_sets}
+    model: {name: book.recorded(f"{model}_{name}") for name in binary_sets}
     for model in ("fvsbn", "nade")
 }
-real_results = {name: recorded(f"rnade_{name}") for name in real_sets}
+real_results = {name: book.recorded(f"rnade_{name}") for name in real_sets}
 
 # %% tags=["hide"]
 book.table(

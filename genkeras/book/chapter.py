@@ -218,6 +218,14 @@ def result(recipe):
     return json.loads(path.read_text(encoding="utf-8"))
 
 
+def recorded(recipe):
+    """What a recipe measured, as `result` gives it, or None where it has not been run."""
+    try:
+        return result(recipe)
+    except ValueError:
+        return None
+
+
 def _clean(markdown):
     text = textwrap.dedent(markdown).strip()
     if not text:
