@@ -262,7 +262,8 @@ book.say(f"""
     **{posterior[winner]:.3f}** (@fig:bayes). Counting the share of {winner}s among the
     {blank_middle.sum()} training images with a blank middle gives the same {counted:.3f}, as it
     must: Bayes' rule is an identity. Whether it *generalises* is another question: among the
-    {test_blank.sum()} test images with a blank middle the share is {on_test:.3f} ± {share_error:.3f}.
+    {test_blank.sum()} test images with a blank middle the share is {on_test:.3f} ±
+    {share_error:.3f}.
 """)
 
 # %% [markdown]
