@@ -195,7 +195,7 @@ def fit_resumable(
         model: a compiled model with a seed of its own.
         data: array `(n, ...)`, or `{"x": ..., "condition": ...}`.
         epochs: number of epochs in all.
-        batch_size: rows per step.
+        batch_size: rows per step; not read with `batches`.
         seed: int, of the order of the data.
         directory: where the state is kept; an unfinished run in it is resumed.
         augment: as in `epoch_batches`.
@@ -211,8 +211,9 @@ def fit_resumable(
         ValueError: as `fit`; a model that is not compiled; `steps_per_execution` of the model that
             does not divide the steps of an epoch, which would then not end where it should.
     """
-    for name, value in (("epochs", epochs), ("batch_size", batch_size)):
-        checks.positive_int(name, value)
+    checks.positive_int("epochs", epochs)
+    if batches is None:
+        checks.positive_int("batch_size", batch_size)
     checks.positive_int("seed", seed, minimum=0)
     if not model.compiled:
         raise ValueError("Expected a compiled model. Received: one that is not")
