@@ -1778,12 +1778,14 @@ def steps_to_iwae(figure):
 
 if all(row is not None for pair in budgets.values() for row in pair):
     plain, weighted = budgets["fixed"]
+    if [row["epochs"] for row in budgets["dynamic"]] != [plain["epochs"], weighted["epochs"]]:
+        raise ValueError("The text says one number of epochs for both kinds of data.")
     book.say(
         "In the paper the IWAE with one layer of latents is "
         f"{steps_to_iwae(lambda row: row['published']['value'])} than the VAE; here it is "
-        f"{steps_to_iwae(lambda row: row['value'])}. Its "
-        f"{weighted['settings']['num_importance_samples']} draws for each image make an epoch "
-        f"dear: it had {weighted['epochs']} epochs, the VAE {plain['epochs']}. So these rows "
+        f"{steps_to_iwae(lambda row: row['value'])}. Ours takes "
+        f"{weighted['settings']['num_importance_samples']} draws for each image, which makes an "
+        f"epoch dear: it had {weighted['epochs']} epochs, the VAE {plain['epochs']}. So these rows "
         "compare two budgets, not two bounds."
     )
 

@@ -36,25 +36,25 @@ def mean_loss(per_example, sample_weight=None):
             Keras' `sum_over_batch_size` does, not by the sum of the weights.
 
     Returns:
-        Scalar float32. Under `tf.distribute` an overridden `compute_loss` is summed over replicas,
-        so each gives its share.
+        Scalar float32. Replicas weigh equally, whatever their rows. Under `tf.distribute` an
+        overridden `compute_loss` is summed over replicas, so each gives its share.
     """
     per_example = tf.cast(per_example, tf.float32)
     if sample_weight is not None:
-        weights = tf.cast(sample_weight, tf.float32)
-        with tf.control_dependencies([asserted_weights(weights)]):
-            per_example *= tf.reshape(tf.identity(weights), tf.shape(per_example))
+        per_example *= tf.reshape(asserted_weights(sample_weight), tf.shape(per_example))
     replicas = tf.distribute.get_strategy().num_replicas_in_sync
     # A replica may have no rows at the end of the data.
     count = tf.cast(tf.size(per_example), tf.float32)
     return tf.math.divide_no_nan(tf.reduce_sum(per_example), count) / replicas
 
 
-def asserted_weights(weights):
-    """The assertion that sample weights are finite and not negative."""
+def asserted_weights(sample_weight):
+    """Sample weights in float32, after the assertion that they are finite and not negative."""
+    weights = tf.cast(sample_weight, tf.float32)
     inside = tf.reduce_all(tf.math.is_finite(weights) & (weights >= 0))
     message = "Expected sample_weight to be finite and >= 0. Received:"
-    return tf.debugging.Assert(inside, [message, weights])
+    with tf.control_dependencies([tf.debugging.Assert(inside, [message, weights])]):
+        return tf.identity(weights)
 
 
 def replica_mean(value):

@@ -677,6 +677,15 @@ def test_later_bad_weights_are_stopped_in_the_graph(weight, jit_compile):
     assert_all_close(weights_of(model), weights_of(reference), rtol=1e-6)
 
 
+def test_weights_of_a_dataset_may_be_whole_numbers():
+    x = levels(4)
+    model = NADE(4, 3, seed=0)
+    model.compile(optimizer=sgd(), jit_compile=True)
+    rows = tf.data.Dataset.from_tensor_slices((x, np.arange(ROWS))).batch(6)
+    model.fit(rows.map(lambda x, weights: (x, None, weights)), verbose=0)
+    assert model.optimizer.iterations == 2
+
+
 def test_a_generator_may_give_arrays_as_a_dataset_does():
     x = levels(4)
     model, reference = (NADE(4, 3, seed=0) for _ in range(2))
@@ -719,7 +728,7 @@ def test_a_model_saved_before_it_is_built_is_trained_as_itself(tmp_path, name):
     assert_all_close(weights_of(again), weights_of(model), rtol=1e-6)
 
 
-def test_a_replica_without_rows_changes_no_mean(two_replicas):
+def test_a_replica_without_rows_changes_no_reported_mean_and_training_stays_finite(two_replicas):
     name = "nade"
     with two_replicas.scope():
         model = made(name, optimizer=sgd())

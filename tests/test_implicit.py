@@ -422,6 +422,14 @@ def test_a_step_that_overflows_is_not_in_the_mean_slope():
     assert logs[1]["generator_gradient_norm"] == [0]
 
 
+def test_a_slope_that_is_no_number_shows():
+    model = compiled(keras.optimizers.SGD(0.1))
+    model.build((None, 1))
+    model.generator.kernel.assign(np.full((2, 1), np.nan))
+    logs = model.fit(X, batch_size=len(X), verbose=0).history
+    assert np.isnan(logs["generator_gradient_norm"]).all()
+
+
 def test_a_regularizer_that_nobody_pays_is_refused():
     model = TinyGAN()
     model.hidden.activity_regularizer = keras.regularizers.L2(0.1)

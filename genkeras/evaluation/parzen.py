@@ -84,7 +84,7 @@ def choose_sigma(samples, valid, sigmas=SIGMAS):
     Raises:
         ValueError: If there is no candidate, or as `ParzenWindow`.
     """
-    sigmas = np.atleast_1d(sigmas).tolist()
+    sigmas = np.atleast_1d(np.asarray(sigmas, "float64")).tolist()
     if len(sigmas) == 0:
         raise ValueError("Expected at least one candidate for sigma. Received: none.")
     valid = valid[:NUM_CHOOSING]

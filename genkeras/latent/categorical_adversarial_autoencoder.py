@@ -15,7 +15,7 @@ import tensorflow as tf
 from genkeras import checks
 from genkeras.latent import networks
 from genkeras.latent.adversarial_autoencoder import AdversarialAutoencoder
-from genkeras.training import batch_mean
+from genkeras.training import replica_mean
 
 CLASSES = 1  # the seed of the layer of classes comes after that of the layer of codes
 
@@ -223,7 +223,8 @@ class SemiSupervisedAdversarialAutoencoder(CategoricalAdversarialAutoencoder):
         known = tf.cast(condition >= 0, tf.float32)
         nll = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.maximum(condition, 0), logits)
         # The mean over the batch is then one over its rows with a label.
-        losses = tf.math.divide_no_nan(known * nll, batch_mean(known))
+        share = tf.math.divide_no_nan(tf.reduce_sum(known), tf.cast(tf.size(known), tf.float32))
+        losses = tf.math.divide_no_nan(known * nll, replica_mean(share))
         return losses, {"classifier_loss": (nll, known)}
 
     def get_config(self):

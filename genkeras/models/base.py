@@ -191,7 +191,7 @@ class CheckedModel(keras.Model):
         asks of generators."""
         for batch in batches:
             self._checked_data(*keras.utils.unpack_x_y_sample_weight(batch))
-            yield batch if isinstance(batch, tuple) else (batch,)
+            yield tuple(batch) if isinstance(batch, tuple | list) else (batch,)
 
     def _check_first_batch(self, dataset):
         if isinstance(dataset, keras.utils.PyDataset):

@@ -216,9 +216,11 @@ class ImplicitModel(CheckedModel):
         # Under several replicas a gradient is one's share of a sum.
         share = scale(1.0 / tf.distribute.get_strategy().num_replicas_in_sync)
         norm = _norm(gradients) / tf.cast(share, tf.float32)
-        # A step whose scaled gradients overflow is left out by its optimiser, and so here.
-        finite = tf.math.is_finite(norm)
-        norm = (tf.where(finite, norm, 0.0), tf.cast(finite, tf.float32))
+        optimizer = self.player_optimizer(player)
+        if training and isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+            # A step whose scaled gradients overflow is left out by it, and so here.
+            finite = tf.math.is_finite(norm)
+            norm = (tf.where(finite, norm, 0.0), tf.cast(finite, tf.float32))
         record = {f"{player}_loss": terms, f"{player}_gradient_norm": norm, **figures}
         for tracker in self.trackers:
             if tracker.name in record:

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from genkeras import checks
 from genkeras.models.base import CheckedModel
-from genkeras.training import replica_mean
+from genkeras.training import asserted_weights, replica_mean
 from genkeras.transformers import decoding
 from genkeras.transformers.decoding import END, NEVER, PAD, START
 
@@ -87,7 +87,7 @@ class SequenceToSequence(CheckedModel):
         labels = tf.cast(x["target"], tf.int32)[:, 1:]
         present = tf.cast(labels != PAD, tf.float32)
         if sample_weight is not None:
-            present *= tf.cast(sample_weight, tf.float32)[:, tf.newaxis]
+            present *= asserted_weights(sample_weight)[:, tf.newaxis]
         y_pred = tf.cast(y_pred, tf.float32)
         nll = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, y_pred)
         count = tf.reduce_sum(present)

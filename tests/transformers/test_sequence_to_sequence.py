@@ -277,6 +277,19 @@ def test_weights_weigh_the_tokens_of_their_row():
     assert found[0] == pytest.approx(expected, rel=1e-5)
 
 
+def test_later_bad_weights_are_stopped_in_the_graph():
+    model, reference = made("lstm", "sgd"), made("lstm", "sgd")
+    whole = {name: np.concatenate([rows, rows]) for name, rows in data().items()}
+    weights = np.array([1, 1, 1, 1, -1, 1], "float32")
+    rows = tf.data.Dataset.from_tensor_slices((whole, weights)).batch(3)
+    message = "Expected sample_weight to be finite and >= 0. Received:"
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        model.fit(rows.map(lambda x, weights: (x, None, weights)), verbose=0)
+    reference.fit(data(), batch_size=3, shuffle=False, verbose=0)
+    for one, other in zip(model.get_weights(), reference.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+
+
 @every_model
 def test_a_batch_without_weight_moves_nothing(name):
     model = made(name, keras.optimizers.SGD(0.1))
