@@ -7,8 +7,10 @@ labels, noise and label have layers of their own first.
 
 Note: their optimiser is SGD with a momentum that rises; here it is DCGAN's Adam, weights start by
     Glorot's rule, the generator has batch normalisation, and samples are of the moving average of
-    its weights. Without the normalisation the discriminator is far ahead for tens of epochs. Grey
-    levels in [0, 1].
+    its weights. Without the normalisation the discriminator is far ahead for tens of epochs. With
+    the constant rate of the GAN without labels a long average takes much noise out of the samples:
+    at epoch 20 of one run the score on validation images was 136.6 of the last weights, 183.5
+    averaged over 1,000 steps, 210.8 over 5,000. Grey levels in [0, 1].
 """
 
 from genkeras.recipes._games import compiled
@@ -21,13 +23,13 @@ LATENT_DIM, NUM_LABELS = 100, 10
 SHAPE = (784,)
 
 SETTINGS = {
-    "learning_rate": 1e-3,  # at the start; it falls on a cosine to 0
-    "average": 0.999,  # momentum of the generator's mean weights, over steps
-    "epochs": 150,
+    "learning_rate": 1e-3,
+    "average": 0.9998,  # momentum of the generator's mean weights, over steps
+    "epochs": 70,
     "batch_size": 100,
     "seed": 0,
 }
-CONDITIONAL = {**SETTINGS, "epochs": 40}
+CONDITIONAL = {**SETTINGS, "average": 0.999, "epochs": 40}  # and the rate falls on a cosine to 0
 
 
 def load():
@@ -46,9 +48,9 @@ def make_gan(settings, dataset):
     )
     _start_at_the_mean(generator, dataset)
     discriminator = dense_discriminator(SHAPE, (240, 240), 5, dropout=(0.2, 0.5), seed=seed)
-    return _compiled(
-        GAN(generator, discriminator, prior=Uniform(LATENT_DIM), seed=seed), settings, dataset
-    )
+    model = GAN(generator, discriminator, prior=Uniform(LATENT_DIM), seed=seed)
+    rate = settings["learning_rate"]
+    return compiled(model, rate, rate, average=settings["average"], beta_1=0.5)
 
 
 def make_conditional_gan(settings, dataset):
@@ -64,7 +66,8 @@ def make_conditional_gan(settings, dataset):
         num_labels=NUM_LABELS,
         seed=seed,
     )
-    return _compiled(model, settings, dataset)
+    rate = falling_on_a_cosine(settings, len(dataset.train.x))
+    return compiled(model, rate, rate, average=settings["average"], beta_1=0.5)
 
 
 def conditional_generator(seed):
@@ -112,11 +115,6 @@ def _start_at_the_mean(generator, dataset):
     """Sets the output bias so that a generator starts at the mean image, as the authors' code."""
     dense = [layer for layer in generator.layers if getattr(layer, "units", None) == SHAPE[0]][-1]
     dense.bias.assign(mean_logits(dataset))
-
-
-def _compiled(model, settings, dataset):
-    rate = falling_on_a_cosine(settings, len(dataset.train.x))
-    return compiled(model, rate, rate, average=settings["average"], beta_1=0.5)
 
 
 def labelled(split):
