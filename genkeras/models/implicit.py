@@ -216,7 +216,8 @@ class ImplicitModel(CheckedModel):
         # Under several replicas a gradient is one's share of a sum.
         share = scale(1.0 / tf.distribute.get_strategy().num_replicas_in_sync)
         norm = _norm(gradients) / tf.cast(share, tf.float32)
-        optimizer = self.player_optimizer(player)
+        # A turn may be looked at without a step, and without an optimiser.
+        optimizer = getattr(self, f"{player}_optimizer", None)
         if training and isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
             # A step whose scaled gradients overflow is left out by it, and so here.
             finite = tf.math.is_finite(norm)
