@@ -6,11 +6,12 @@ import os
 import sys
 from pathlib import Path
 
-# A place that cannot be written: forbidden, read-only, full, no folder.
+# Packages that the extras `docs` and `text` bring.
 _OF_EXTRAS = {
     *("jupytext", "nbformat", "nbclient", "ipykernel", "mkdocs", "material", "mkdocstrings"),
     *("tokenizers", "sacremoses", "sacrebleu"),
 }
+# A place that cannot be written: forbidden, read-only, full, no folder.
 _OF_PLACE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.ENOTDIR}
 
 

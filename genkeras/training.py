@@ -43,9 +43,12 @@ def mean_loss(per_example, sample_weight=None):
     if sample_weight is not None:
         per_example *= tf.reshape(asserted_weights(sample_weight), tf.shape(per_example))
     replicas = tf.distribute.get_strategy().num_replicas_in_sync
-    # A replica may have no rows at the end of the data.
-    count = tf.cast(tf.size(per_example), tf.float32)
-    return tf.math.divide_no_nan(tf.reduce_sum(per_example), count) / replicas
+    return mean_or_zero(per_example) / replicas
+
+
+def mean_or_zero(values):
+    """Mean of a float32 tensor; 0 of nothing, for a replica may have no rows at the end of data."""
+    return tf.math.divide_no_nan(tf.reduce_sum(values), tf.cast(tf.size(values), tf.float32))
 
 
 def asserted_weights(sample_weight):

@@ -13,8 +13,8 @@ SCOREBOARD = "<!-- scoreboard -->"
 BENCHMARK = re.compile(r"<!-- benchmark (\w+) (\w+) -->")
 RECIPES = re.compile(r"<!-- recipes (\{.*\}) -->")
 
-_HIGHER_IS_BETTER = (
-    *("log-likelihood", "log_likelihood", "accuracy", "bleu", "modes", "auc", "exact_match"),
+_HIGHER_IS_BETTER = re.compile(
+    "log-likelihood|log_likelihood|accuracy|bleu|modes|auc|exact_match", re.IGNORECASE
 )
 _STATUS = {
     "V": "read in the source",
@@ -250,7 +250,7 @@ def _details(result):
         )
         or None,
         "Beside it": _settings(_rounded(result.get("beside"))),
-        "Budget": _safe(result["budget"]),
+        "Budget": result["budget"],
         "Device": result.get("device"),
         "Time": _duration(result["seconds"]) if result.get("seconds") else None,
         "Versions": _versions(result.get("versions")),
@@ -291,7 +291,7 @@ def _table(heads, rows, right):
 
 
 def _higher_is_better(metric):
-    return any(word in metric.lower() for word in _HIGHER_IS_BETTER)
+    return bool(_HIGHER_IS_BETTER.search(metric))
 
 
 def _number(value):

@@ -1,7 +1,5 @@
 """Figures as text, for the sentences and tables of a chapter."""
 
-import math
-
 
 def number(value, form=".2f"):
     """A number: a real minus sign, powers of ten written out.
@@ -20,7 +18,9 @@ def error(values):
     """Standard error of the mean of some values, a float."""
     import numpy as np
 
-    return float(np.std(values, ddof=1) / math.sqrt(len(values)))
+    from genkeras.evaluation.density import mean_and_error
+
+    return mean_and_error(np.asarray(values))[1]
 
 
 def mean_error(values, form=".2f"):

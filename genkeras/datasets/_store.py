@@ -84,14 +84,14 @@ def find(file):
             received = sha256_of(path) if path.is_file() else None
         except PermissionError as error:
             raise ValueError(f"Expected to be allowed to read {path}. Received: {error}") from error
-        if received is not None:
-            if received != file.sha256:
-                raise ValueError(
-                    f"Expected SHA-256 {file.sha256} for {path}. Received: {received}. The file "
-                    "is damaged or another version; it was left as it is: move it away or "
-                    "replace it."
-                )
-            return path
+        if received is None:
+            continue
+        if received != file.sha256:
+            raise ValueError(
+                f"Expected SHA-256 {file.sha256} for {path}. Received: {received}. The file is "
+                "damaged or another version; it was left as it is: move it away or replace it."
+            )
+        return path
     return None
 
 

@@ -15,7 +15,7 @@ import tensorflow as tf
 from genkeras import checks
 from genkeras.latent import networks
 from genkeras.latent.adversarial_autoencoder import AdversarialAutoencoder
-from genkeras.training import replica_mean
+from genkeras.training import mean_or_zero, replica_mean
 
 CLASSES = 1  # the seed of the layer of classes comes after that of the layer of codes
 
@@ -223,8 +223,7 @@ class SemiSupervisedAdversarialAutoencoder(CategoricalAdversarialAutoencoder):
         known = tf.cast(condition >= 0, tf.float32)
         nll = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.maximum(condition, 0), logits)
         # The mean over the batch is then one over its rows with a label.
-        share = tf.math.divide_no_nan(tf.reduce_sum(known), tf.cast(tf.size(known), tf.float32))
-        losses = tf.math.divide_no_nan(known * nll, replica_mean(share))
+        losses = tf.math.divide_no_nan(known * nll, replica_mean(mean_or_zero(known)))
         return losses, {"classifier_loss": (nll, known)}
 
     def get_config(self):

@@ -87,8 +87,8 @@ class ImplicitModel(CheckedModel):
                 f"Expected one optimizer for each of {self.players}. "
                 f"Received: {tuple(sorted(optimizers)) if optimizer is None else optimizer!r}"
             )
-        objects = {id(o) for o in optimizers.values() if isinstance(o, keras.Optimizer)}
-        if len(objects) < sum(isinstance(o, keras.Optimizer) for o in optimizers.values()):
+        objects = [id(o) for o in optimizers.values() if isinstance(o, keras.Optimizer)]
+        if len(set(objects)) < len(objects):
             raise ValueError(
                 "Expected an optimizer object of its own for each player: it keeps moments of "
                 "that player's weights. Received: one object twice"
