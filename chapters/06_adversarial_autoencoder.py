@@ -1138,7 +1138,7 @@ for seed in (2, 1, 0):  # the last one is shown
     else:
         restart(clusters, clustering(seed))
         go_on(clusters, train_x, cluster_epochs)
-    seen, found = (clusters.classify(x).numpy() for x in (valid_x, test_x))
+    seen, found = (clusters.class_logits(x).numpy() for x in (valid_x, test_x))
     names = label_clusters(seen, valid_y)
     share, share_error = cluster_accuracy(found, test_y, names)
     sizes = np.bincount(found.argmax(axis=1), minlength=16)

@@ -157,7 +157,7 @@ def cluster_score(model, dataset):
     from genkeras.evaluation import cluster_accuracy, label_clusters, majority_labels
 
     valid, test = dataset.valid, dataset.test
-    seen, found = (model.classify(part.x).numpy() for part in (valid, test))
+    seen, found = (model.class_logits(part.x).numpy() for part in (valid, test))
     share, error = cluster_accuracy(found, test.labels, label_clusters(seen, valid.labels))
     by_most, _ = cluster_accuracy(found, test.labels, majority_labels(seen, valid.labels))
     return 100 * share, 100 * error, {"named_by_most_of_its_images": 100 * by_most}
@@ -171,7 +171,7 @@ def watch_clusters(settings, dataset):
     half = len(dataset.valid.x) // 2
 
     def measure(model):
-        found, labels = model.classify(dataset.valid.x).numpy(), dataset.valid.labels
+        found, labels = model.class_logits(dataset.valid.x).numpy(), dataset.valid.labels
         names = label_clusters(found[:half], labels[:half])
         share, _ = cluster_accuracy(found[half:], labels[half:], names)
         return {"valid_accuracy": 100 * share}
