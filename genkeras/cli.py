@@ -145,8 +145,9 @@ def _reproduce(recipe, directory):
     site = _root() / "site"
     result = recipes.run(recipe, directory, site)
     error, published = result["standard_error"], result["published"]["value"]
+    error = "" if error is None else f" +- {error:.2f}"
     print(
-        f"{recipe.name}: {recipe.metric} {result['value']:.2f} +- {error:.2f} {recipe.unit}, "
+        f"{recipe.name}: {recipe.metric} {result['value']:.2f}{error} {recipe.unit}, "
         f"published {published}; wrote {_relative(site / 'results' / recipe.name)}.json",
         flush=True,
     )

@@ -85,7 +85,6 @@ def _matched(logits, labels):
     logits, labels = _finite_rows("logits", logits), np.asarray(labels)
     if labels.shape != (len(logits),):
         raise ValueError(
-            f"Expected {len(logits)} labels, one for each row. "
-            f"Received: shape {labels.shape}."
+            f"Expected {len(logits)} labels, one for each row. Received: shape {labels.shape}."
         )
     return logits, labels

@@ -29,7 +29,8 @@ class Recipe:
         load: `() -> Dataset`, or a list of them, one for each fold.
         make_model: `(settings, dataset) -> compiled model`.
         score: `(model, dataset) -> (value, standard error, beside)` of the metric, on the test
-            split; `beside` is a dictionary of further figures to record.
+            split; the error is None where one run does not tell it; `beside` is a dictionary of
+            further figures to record.
         draw: `(model, directory) -> None`, saves pictures of the trained model, or None.
         augment: `settings -> function`, what `epoch_batches` takes as `augment`, or None.
         batches: `(settings, data) -> function`, what `fit_resumable` takes as `batches`, or None.

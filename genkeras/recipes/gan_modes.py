@@ -84,7 +84,7 @@ def score(model, dataset):
     """The modes of one run; the error over the runs is the recipe's."""
     found = coverage(model, dataset)
     beside = {"high_quality": found.high_quality, "reverse_kl": found.reverse_kl}
-    return float(found.modes), 0.0, beside
+    return float(found.modes), None, beside
 
 
 def watch(settings, dataset):

@@ -158,7 +158,7 @@ def score(model, dataset):
         "modes_of_test_images": class_coverage(of_images, NUM_MODES).modes,
         "judge_error_percent": 100 * float(np.mean(of_images != dataset.test.labels)),
     }
-    return float(found.modes), 0.0, beside
+    return float(found.modes), None, beside  # of one run no error is known
 
 
 def watch(settings, dataset):
