@@ -10,8 +10,9 @@ Note: their optimiser is SGD with a momentum that rises; here it is DCGAN's Adam
     its weights. Without the normalisation the discriminator is far ahead for tens of epochs. The
     GAN without labels has a constant rate, a long average, and instance noise on all that the
     discriminator sees. Its end was chosen on validation images, whose score was 154.7, 233.0 and
-    211.1 at epochs 10, 20 and 30; without that noise it was 158.4, 219.6 and 213.3, with averages
-    over 1,000 steps or of the last weights alone 183.5 and 136.6 at epoch 20. Grey levels in [0, 1].
+    211.1 at epochs 10, 20 and 30; without that noise it was 158.4, 219.6 and 213.3. An average over
+    1,000 steps instead had 183.5 at epoch 20 of such a run, the last weights 136.6. Grey levels in
+    [0, 1].
 """
 
 from genkeras.recipes._games import compiled
