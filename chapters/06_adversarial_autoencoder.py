@@ -1113,8 +1113,9 @@ book.say(
 #
 # Leave out the classifier, and the classes become **clusters**. We ask for 16, more than there are
 # digits, since one digit may be written in several ways. After training a cluster gets the label of
-# the *validation* image that is most probably in it; the test images are then scored as if the
-# clusters were a classifier. Three seeds. (One detail of the library: the logits of $y$ are
+# the *validation* image that is most probably in it (to float precision these are many: then the
+# label that most of them have); the test images are then scored as if the clusters were a
+# classifier. Three seeds. (One detail of the library: the logits of $y$ are
 # normalised over the batch. A softmax that is certain has hardly any gradient. Without the
 # normalisation a class that is ahead at the start may take all images and never give them back.)
 
@@ -1138,7 +1139,7 @@ for seed in (2, 1, 0):  # the last one is shown
     else:
         restart(clusters, clustering(seed))
         go_on(clusters, train_x, cluster_epochs)
-    seen, found = (clusters.class_logits(x).numpy() for x in (valid_x, test_x))
+    seen, found = (clusters.classify(x).numpy() for x in (valid_x, test_x))
     names = label_clusters(seen, valid_y)
     share, share_error = cluster_accuracy(found, test_y, names)
     sizes = np.bincount(found.argmax(axis=1), minlength=16)
@@ -1163,7 +1164,7 @@ book.figure(
     "clusters",
     "Sixteen clusters of seed 0, found without labels. First row: the decoder's image for the "
     "cluster with $z = 0$. Below: the first five test images in it (empty if there are fewer). "
-    "Above: the label that one validation image gave it.",
+    "Above: the label that its surest validation images gave it.",
     alt="Sixteen columns; a clear digit at the head of most, and below it five images of mostly "
     "the same digit.",
 )
@@ -1197,9 +1198,10 @@ by_most = np.array([v["most"] for v in scores.values()])
 several = [f"{digit}" for digit in range(10) if (names == digit).sum() > 1]
 book.say(
     f"Over the seeds, {mean_error(by_seed, '.1f')}% of the test images are in a cluster of their "
-    f"label (@table:clusters, @fig:clusters). One image names a cluster, and it may be an odd one: "
-    f"named by most of their validation images, the clusters hold {mean_error(by_most, '.1f')}% of "
-    "the test images under their label. Digits with more than one cluster for seed 0: "
+    "label (@table:clusters, @fig:clusters). The surest images name a cluster, and they may be odd "
+    "ones: named by most of their validation images, the clusters hold "
+    f"{mean_error(by_most, '.1f')}% of the test images under their label. "
+    "Digits with more than one cluster for seed 0: "
     f"{listed(several)}. Nobody said that the clusters should be digits. "
     "They are what one of sixteen words can best say, while a few numbers say the rest; for images "
     "of digits that is mostly the digit. Two digits that are written alike may share "

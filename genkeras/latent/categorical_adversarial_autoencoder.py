@@ -118,11 +118,7 @@ class CategoricalAdversarialAutoencoder(AdversarialAutoencoder):
 
     def classify(self, x):
         """q(y|x): probabilities `(batch, num_classes)` float32."""
-        return tf.nn.softmax(self.class_logits(x))
-
-    def class_logits(self, x):
-        """Logits of q(y|x), `(batch, num_classes)` float32: they differ where q is rounded to 1."""
-        return self._classified(self._checked_x(x))[0]
+        return tf.nn.softmax(self._classified(self._checked_x(x))[0])
 
     def decode(self, z, classes):
         """p(x|z, y): a TFP distribution over `event_shape`.

@@ -39,7 +39,8 @@ FEW_LABELS = {
     "hidden_dropout": 0.3,
     "batch_size": 125,
 }
-CLUSTERS = {**FEW_LABELS, "hidden_dropout": 0.1, "epochs": 40}
+CLUSTERS = {**FEW_LABELS, "hidden_dropout": 0.1, "epochs": 20}
+STARTS = tuple({"seed": seed} for seed in range(8))
 
 
 def networks(settings, dataset, num_classes=0):
@@ -157,7 +158,7 @@ def cluster_score(model, dataset):
     from genkeras.evaluation import cluster_accuracy, label_clusters, majority_labels
 
     valid, test = dataset.valid, dataset.test
-    seen, found = (model.class_logits(part.x).numpy() for part in (valid, test))
+    seen, found = (model.classify(part.x).numpy() for part in (valid, test))
     share, error = cluster_accuracy(found, test.labels, label_clusters(seen, valid.labels))
     by_most, _ = cluster_accuracy(found, test.labels, majority_labels(seen, valid.labels))
     return 100 * share, 100 * error, {"named_by_most_of_its_images": 100 * by_most}
@@ -171,7 +172,7 @@ def watch_clusters(settings, dataset):
     half = len(dataset.valid.x) // 2
 
     def measure(model):
-        found, labels = model.class_logits(dataset.valid.x).numpy(), dataset.valid.labels
+        found, labels = model.classify(dataset.valid.x).numpy(), dataset.valid.labels
         names = label_clusters(found[:half], labels[:half])
         share, _ = cluster_accuracy(found[half:], labels[half:], names)
         return {"valid_accuracy": 100 * share}
@@ -179,7 +180,7 @@ def watch_clusters(settings, dataset):
     return watched(measure, every=5)
 
 
-def _recipe(name, protocol, metric, unit, published, settings, load=load, **parts):
+def _recipe(name, protocol, metric, unit, published, settings, load=load, candidates=(), **parts):
     value, where, status = published
     return Recipe(
         name=name,
@@ -190,7 +191,7 @@ def _recipe(name, protocol, metric, unit, published, settings, load=load, **part
         unit=unit,
         published={"value": value, "source": where, "status": status},
         settings=settings,
-        candidates=(),
+        candidates=candidates,
         load=load,
         logged="autoencoder_loss",
         **parts,
@@ -233,8 +234,9 @@ RECIPES = (
     ),
     _recipe(
         "aae_mnist_clusters_16",
-        "grey levels in [0, 1]; squared error; no labels in training; a cluster has the label of "
-        "the validation image that is most probably in it; error over three runs",
+        "grey levels in [0, 1]; squared error; no labels in training, nor to choose one of eight "
+        "starts, whose validation images are reconstructed best; a cluster has the label of the "
+        "validation image that is most probably in it; error over the test images of one run",
         "test_accuracy_percent",
         "percent",
         (90.45, f"Table 3 {PAPER}, 90.45 +- 2.05", "V2"),
@@ -242,7 +244,7 @@ RECIPES = (
         budget="90 minutes on two CPU cores",
         make_model=make_clustering,
         score=cluster_score,
-        seeds=3,
+        candidates=STARTS,
         callbacks=watch_clusters,
         curve=("value", "class_value", "valid_accuracy"),
     ),

@@ -459,6 +459,6 @@ def test_clusters_without_labels_are_digits_mostly(real):
         CategoricalAdversarialAutoencoder, judge, extra=16, latent_dim=3, num_classes=16
     )
     model.fit(splits["train"], batch_size=100, epochs=20, verbose=0)
-    names = label_clusters(model.class_logits(splits["valid"]), labels["valid"])
-    share, _ = cluster_accuracy(model.class_logits(splits["test"]), labels["test"], names)
+    names = label_clusters(model.classify(splits["valid"]), labels["valid"])
+    share, _ = cluster_accuracy(model.classify(splits["test"]), labels["test"], names)
     assert share > 0.5  # by chance about 0.1
