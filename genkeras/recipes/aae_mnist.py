@@ -39,7 +39,13 @@ FEW_LABELS = {
     "hidden_dropout": 0.3,
     "batch_size": 125,
 }
-CLUSTERS = {**FEW_LABELS, "hidden_dropout": 0.1, "epochs": 40}
+CLUSTERS = {
+    **FEW_LABELS,
+    "learning_rate": 2e-3,
+    "discriminator_rate": 1e-3,
+    "hidden_dropout": 0.1,
+    "epochs": 40,
+}
 
 
 def networks(settings, dataset, num_classes=0):
