@@ -249,15 +249,15 @@ def _norm(gradients):
     """Square root of the sum of all squares of tensors, None among them left out.
 
     On a CPU, XLA adds up a vector one number after the other, which took a tenth of a training
-    step; a matrix of four columns has four sums at once.
+    step; a product with a vector of ones is several times as quick, without XLA too.
     """
     squares = [tf.zeros(())]  # of a player without variables too
     for gradient in gradients:
         if gradient is not None:
             square = tf.square(tf.convert_to_tensor(gradient))
-            columns = 4 if square.shape.num_elements() % 4 == 0 else 1
-            rows = tf.reduce_sum(tf.reshape(square, (-1, columns)), axis=1)
-            squares.append(tf.reduce_sum(rows))
+            columns = square.shape[-1] if square.shape.rank else 1
+            rows = tf.reshape(square, (-1, columns))
+            squares.append(tf.reduce_sum(tf.linalg.matvec(rows, tf.ones(columns, square.dtype))))
     return tf.sqrt(tf.add_n(squares))
 
 
