@@ -15,7 +15,7 @@ def test_a_cluster_has_the_label_of_its_most_certain_example():
 
 def test_of_many_that_are_certain_to_float_precision_most_give_the_name():
     rows = [[1.0, 0.0], [1.0, 0.0], [1.0, 0.0], [0.9, 0.1], [0.9, 0.1], [0.0, 1.0], [0.0, 1.0]]
-    # Neither the first in the table, a 7, nor what is most frequent in the cluster, an 8.
+    # Not the first in the table, a 7; an 8 is in the cluster as well, but less surely.
     assert label_clusters(rows, [7, 4, 4, 8, 8, 3, 2]).tolist() == [4, 2]
     assert majority_labels(rows, [7, 4, 4, 8, 8, 3, 2]).tolist() == [4, 2]
     assert majority_labels(rows, [7, 4, 8, 8, 8, 3, 2]).tolist() == [8, 2]
