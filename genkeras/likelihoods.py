@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from genkeras import checks
+from genkeras import checks, random
 
 tfd = tfp.distributions
 
@@ -63,7 +63,7 @@ class Likelihood:
 
     def noise(self, shape, seed):
         """Noise for `sample_from_noise`: `(*shape, 1)` or `(*shape, 2)`, from a `(2,)` int seed."""
-        return tf.random.stateless_uniform([*shape, 1], seed)
+        return random.uniform([*shape, 1], seed)
 
     def sample_from_noise(self, parameters, noise):
         """Draws one value per variable, `(...)` float32, from parameters and noise."""
@@ -155,15 +155,6 @@ class Categorical(Likelihood):
         return {"num_classes": self.num_classes}
 
 
-class _Normal(tfd.Normal):
-    """TFP's, drawn by the generator that XLA compiles best on a CPU."""
-
-    def _sample_n(self, n, seed=None):
-        shape = tf.concat([[n], self.batch_shape_tensor()], axis=0)
-        seed = tfp.random.sanitize_seed(seed)
-        return self.loc + self.scale * tf.random.stateless_normal(shape, seed, alg="philox")
-
-
 @keras.saving.register_keras_serializable(package="genkeras")
 class Normal(Likelihood):
     """Real variable; the network outputs are the mean and the raw scale.
@@ -180,7 +171,7 @@ class Normal(Likelihood):
 
     def distribution(self, parameters):
         loc, raw = tf.unstack(tf.cast(parameters, tf.float32), axis=-1)
-        return _Normal(loc, _scale(raw, self.min_scale))
+        return random.Normal(loc, _scale(raw, self.min_scale))
 
     def in_support(self, x):
         return abs(x) < np.inf
@@ -190,7 +181,7 @@ class Normal(Likelihood):
         return np.array([0.0, _raw_scale(1.0 + self.min_scale, self.min_scale)], "float32")
 
     def noise(self, shape, seed):
-        return tf.random.stateless_normal([*shape, 1], seed)
+        return random.normal([*shape, 1], seed)
 
     def sample_from_noise(self, parameters, noise):
         loc, raw = tf.unstack(parameters, axis=-1)
@@ -217,13 +208,13 @@ class SigmoidNormal(Likelihood):
 
     def distribution(self, parameters):
         logits = tf.squeeze(tf.cast(parameters, tf.float32), axis=-1)
-        return _Normal(tf.sigmoid(logits), self.scale)
+        return random.Normal(tf.sigmoid(logits), self.scale)
 
     def in_support(self, x):
         return abs(x) < np.inf
 
     def noise(self, shape, seed):
-        return tf.random.stateless_normal([*shape, 1], seed)
+        return random.normal([*shape, 1], seed)
 
     def sample_from_noise(self, parameters, noise):
         return tf.sigmoid(parameters[..., 0]) + self.scale * noise[..., 0]
@@ -260,7 +251,7 @@ class MixtureOfGaussians(Likelihood):
     def distribution(self, parameters):
         logits, locs, raw_scales = tf.split(tf.cast(parameters, tf.float32), 3, axis=-1)
         return tfd.MixtureSameFamily(
-            tfd.Categorical(logits=logits), tfd.Normal(locs, _scale(raw_scales, self.min_scale))
+            tfd.Categorical(logits=logits), random.Normal(locs, _scale(raw_scales, self.min_scale))
         )
 
     def in_support(self, x):
@@ -275,8 +266,8 @@ class MixtureOfGaussians(Likelihood):
 
     def noise(self, shape, seed):
         seeds = tf.random.experimental.stateless_split(seed, 2)
-        uniform = tf.random.stateless_uniform([*shape, 1], seeds[0])
-        return tf.concat([uniform, tf.random.stateless_normal([*shape, 1], seeds[1])], axis=-1)
+        uniform = random.uniform([*shape, 1], seeds[0])
+        return tf.concat([uniform, random.normal([*shape, 1], seeds[1])], axis=-1)
 
     def sample_from_noise(self, parameters, noise):
         logits, locs, raw_scales = tf.split(parameters, 3, axis=-1)

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from genkeras import checks
+from genkeras import checks, random
 from genkeras.likelihoods import Normal
 
 tfd = tfp.distributions
@@ -55,7 +55,7 @@ class StandardNormal:
     def distribution(self):
         """TFP distribution of event shape `(latent_dim,)`."""
         zeros = tf.zeros(self.latent_dim)
-        return tfd.Independent(tfd.Normal(zeros, tf.ones_like(zeros)), 1)
+        return tfd.Independent(random.Normal(zeros, tf.ones_like(zeros)), 1)
 
     def get_config(self):
         return {"latent_dim": self.latent_dim}
@@ -79,7 +79,7 @@ class Uniform:
     def distribution(self):
         """TFP distribution of event shape `(latent_dim,)`."""
         ones = tf.ones(self.latent_dim)
-        return tfd.Independent(tfd.Uniform(-ones, ones), 1)
+        return tfd.Independent(random.Uniform(-ones, ones), 1)
 
     def get_config(self):
         return {"latent_dim": self.latent_dim}

@@ -10,7 +10,7 @@ Reference: Goodfellow et al. 2014, "Generative adversarial nets", https://arxiv.
 import keras
 import tensorflow as tf
 
-from genkeras import checks, priors
+from genkeras import checks, priors, random
 from genkeras.adversarial import objectives
 from genkeras.models import ImplicitModel
 
@@ -158,7 +158,7 @@ class GAN(ImplicitModel):
         if self.instance_noise_steps is not None:
             moves = tf.cast(self.player_optimizer("discriminator").iterations, tf.float32)
             stddev *= tf.maximum(0.0, 1.0 - moves / self.instance_noise_steps)
-        return x + stddev * tf.random.stateless_normal(tf.shape(x), seed, alg="philox")
+        return x + stddev * random.normal(tf.shape(x), seed)
 
     def _one_hot(self, condition):
         return None if condition is None else tf.one_hot(condition, self.num_labels)

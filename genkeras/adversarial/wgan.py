@@ -9,7 +9,7 @@ Gulrajani et al. 2017, "Improved training of Wasserstein GANs", https://arxiv.or
 import keras
 import tensorflow as tf
 
-from genkeras import checks
+from genkeras import checks, random
 from genkeras.adversarial.gan import GAN
 from genkeras.adversarial.objectives import Wasserstein
 
@@ -114,7 +114,7 @@ class WGANGP(_WassersteinGAN):
     def _between(self, x, made, seed):
         """Points on the lines from data to samples: uniform, not normal."""
         shape = [tf.shape(x)[0], *[1] * len(self.event_shape)]
-        share = tf.random.stateless_uniform(shape, seed, alg="philox")
+        share = random.uniform(shape, seed)
         return share * x + (1.0 - share) * made
 
     def get_config(self):

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from genkeras import checks
+from genkeras import checks, random
 from genkeras.autoregressive import orderings
 from genkeras.autoregressive.sequential import SequentialModel
 from genkeras.layers.initializers import Tiled
@@ -108,7 +108,7 @@ class NADE(SequentialModel):
         """`(batch, H)`: 0 for a unit that is switched off, 1 / (1 - dropout) for the others."""
         seed = replica_seed(self.seed_generator)
         shape = (batch_size, self.hidden_units)
-        kept = tf.random.stateless_uniform(shape, seed) >= self.dropout
+        kept = random.uniform(shape, seed) >= self.dropout
         return tf.cast(kept, tf.float32) / (1 - self.dropout)
 
     def _start(self, batch_size, condition):

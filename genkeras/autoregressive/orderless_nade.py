@@ -20,7 +20,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from genkeras import checks
+from genkeras import checks, random
 from genkeras.autoregressive import orderings as orders
 from genkeras.autoregressive.sequential import SequentialModel
 from genkeras.layers.initializers import Tiled
@@ -213,8 +213,8 @@ class OrderlessNADE(SequentialModel):
         seed = replica_seed(self.seed_generator)
         seeds = tf.random.experimental.stateless_split(seed, 2)
         count = tf.cast(batch_size, tf.float32)
-        rho = (tf.range(count) / count + tf.random.stateless_uniform((), seeds[0])) % 1.0
-        uniform = tf.random.stateless_uniform((batch_size, self.num_features), seeds[1])
+        rho = (tf.range(count) / count + random.uniform((), seeds[0])) % 1.0
+        uniform = random.uniform((batch_size, self.num_features), seeds[1])
         return tf.cast(uniform < rho[:, tf.newaxis], tf.float32)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
@@ -248,7 +248,7 @@ class OrderlessNADE(SequentialModel):
         order = self.drawing_orders
         known_first = np.argsort(~kept.reshape(-1)[order], axis=1, kind="stable")
         order = np.take_along_axis(order, known_first, axis=1)
-        picked = tf.random.stateless_uniform(given.shape[:1], seeds[1], 0, len(order), tf.int32)
+        picked = random.uniform(given.shape[:1], seeds[1], 0, len(order), tf.int32)
         order = tf.gather(order, picked)  # (batch, D)
         noise, given = (tf.gather(t, order, axis=1, batch_dims=1) for t in (noise, given))
         kept = tf.gather(tf.constant(kept), order)

@@ -14,7 +14,7 @@ import math
 import keras
 import tensorflow as tf
 
-from genkeras import checks
+from genkeras import checks, random
 from genkeras.latent import networks
 from genkeras.models import CheckedModel
 from genkeras.training import mean_loss, replica_seed
@@ -33,7 +33,7 @@ class GaussianNoise:
 
     def __call__(self, x, seed):
         """Damaged `x`, of the same shape, from a `(2,)` int seed."""
-        return x + self.scale * tf.random.stateless_normal(tf.shape(x), seed)
+        return x + self.scale * random.normal(tf.shape(x), seed)
 
     def get_config(self):
         return {"scale": self.scale}
@@ -56,7 +56,7 @@ class MaskingNoise:
 
     def __call__(self, x, seed):
         """Damaged `x`, of the same shape, from a `(2,)` int seed."""
-        kept = tf.random.stateless_uniform(tf.shape(x), seed) >= self.rate
+        kept = random.uniform(tf.shape(x), seed) >= self.rate
         return x * tf.cast(kept, x.dtype)
 
     def get_config(self):

@@ -12,7 +12,7 @@ Reference: Makhzani et al. 2015, https://arxiv.org/abs/1511.05644, sections 5 an
 import keras
 import tensorflow as tf
 
-from genkeras import checks
+from genkeras import checks, random
 from genkeras.latent import networks
 from genkeras.latent.adversarial_autoencoder import AdversarialAutoencoder
 from genkeras.training import mean_or_zero, replica_mean
@@ -173,7 +173,7 @@ class CategoricalAdversarialAutoencoder(AdversarialAutoencoder):
 
     def _drawn_classes(self, num_samples, seed):
         """One-hot vectors of classes, each equally likely."""
-        drawn = tf.random.stateless_uniform([num_samples], seed, 0, self.num_classes, tf.int32)
+        drawn = random.uniform([num_samples], seed, 0, self.num_classes, tf.int32)
         return tf.one_hot(drawn, self.num_classes)
 
     def get_config(self):

@@ -8,7 +8,7 @@ Reference: Makhzani et al. 2015, https://arxiv.org/abs/1511.05644, section 2.3
 import keras
 import tensorflow as tf
 
-from genkeras import checks
+from genkeras import checks, random
 from genkeras.latent.adversarial_autoencoder import AdversarialAutoencoder
 
 
@@ -70,7 +70,7 @@ class LabelledAdversarialAutoencoder(AdversarialAutoencoder):
 
     def _prior_codes(self, num_samples, condition, seed):
         seeds = tf.random.experimental.stateless_split(seed, 2)
-        anyone = tf.random.stateless_uniform([num_samples], seeds[0], 0, self.num_labels, tf.int32)
+        anyone = random.uniform([num_samples], seeds[0], 0, self.num_labels, tf.int32)
         labels = tf.where(condition < 0, anyone, condition)
         return self.prior.conditional(labels).sample(seed=seeds[1])
 

@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from genkeras import checks
+from genkeras import checks, random
 from genkeras.training import replica_seed
 
 
@@ -27,9 +27,7 @@ class Dropout(keras.layers.Layer):
     def call(self, inputs, training=False):
         if not training or self.rate == 0:
             return inputs
-        uniform = tf.random.stateless_uniform(
-            tf.shape(inputs), replica_seed(self.seed_generator), alg="philox"
-        )
+        uniform = random.uniform(tf.shape(inputs), replica_seed(self.seed_generator))
         return inputs * tf.cast(uniform >= self.rate, inputs.dtype) / (1.0 - self.rate)
 
     def compute_output_shape(self, input_shape):

@@ -11,13 +11,15 @@ def moved_by_a_pixel(settings):
         return None
     import tensorflow as tf
 
+    from genkeras import random
+
     def moved(batch, seed, epoch):
         progress = tf.cast(epoch, tf.float32) / settings["epochs"]
         probability = settings["shift"] * tf.maximum(0.0, 1.0 - progress / 0.7)
         count = tf.shape(batch)[0]
         seeds = tf.random.experimental.stateless_split(seed, 2)
-        move = tf.random.stateless_uniform((count,), seeds[0]) < probability
-        window = tf.random.stateless_uniform((count,), seeds[1], 0, 9, tf.int32)
+        move = random.uniform((count,), seeds[0]) < probability
+        window = random.uniform((count,), seeds[1], 0, 9, tf.int32)
         padded = tf.pad(tf.reshape(batch, (-1, 28, 28)), [[0, 0], [1, 1], [1, 1]])
         windows = [padded[:, i : i + 28, j : j + 28] for i in range(3) for j in range(3)]
         centre = 4
@@ -33,8 +35,10 @@ def drawn_anew(settings):
     """Draws every pixel, 0 or 1, from its grey level in [0, 1], anew in each epoch."""
     import tensorflow as tf
 
+    from genkeras import random
+
     def drawn(batch, seed, epoch):
-        return tf.cast(tf.random.stateless_uniform(tf.shape(batch), seed) < batch, tf.float32)
+        return tf.cast(random.uniform(tf.shape(batch), seed) < batch, tf.float32)
 
     return drawn
 

@@ -18,7 +18,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from genkeras import checks
+from genkeras import checks, random
 from genkeras.layers.attention import causal_mask
 from genkeras.layers.dropout import Dropout
 from genkeras.layers.transformer_block import pre_norm_blocks
@@ -136,7 +136,7 @@ class DALLE(ExplicitModel):
             return self.parameters(x, condition)
         captions = self._captions(condition, tf.shape(x)[0])
         seed = replica_seed(self.seed_generator)
-        uniform = tf.random.stateless_uniform((tf.shape(x)[0],), seed)
+        uniform = random.uniform((tf.shape(x)[0],), seed)
         kept = uniform >= self.caption_dropout
         captions = tf.where(kept[:, tf.newaxis], captions, PAD)
         words, tokens = self._logits(x, captions, training=True)

@@ -8,6 +8,8 @@ the graph; sequences are `(rows, max_length)` int32, with `PAD` after the end.
 
 import tensorflow as tf
 
+from genkeras import random
+
 PAD, START, END = 0, 1, 2
 NEVER = -1e9  # a log-probability that loses against every other
 
@@ -66,7 +68,7 @@ def sampled(seed, temperature=1.0, top_k=None):
             logits = tf.where(logits < lowest, NEVER, logits)
         # The largest of logits plus Gumbel noise is a draw of their softmax.
         step_seed = tf.random.experimental.stateless_fold_in(seed, place)
-        uniform = tf.random.stateless_uniform(tf.shape(logits), step_seed, alg="philox")
+        uniform = random.uniform(tf.shape(logits), step_seed)
         uniform = tf.maximum(uniform, tf.constant(1e-20))
         gumbel = -tf.math.log(-tf.math.log(uniform))
         return tf.argmax(logits / temperature + gumbel, axis=-1, output_type=tf.int32)
