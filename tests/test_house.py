@@ -18,6 +18,7 @@ FLOORS = {
     "divergences": 1,
     "priors": 1,
     "checks": 1,
+    "random": 1,
     "layers": 2,
     "models": 3,
     "training": 2,  # it stands on checks alone, and layers that draw noise stand on it
