@@ -31,6 +31,41 @@ def moved_by_a_pixel(settings):
     return moved
 
 
+def warped(settings):
+    """Turns, scales and moves images, each anew in every epoch: by up to `turn` degrees, a share
+    `zoom` and `move` pixels, uniformly both ways."""
+    import math
+
+    import tensorflow as tf
+
+    from genkeras import random
+
+    widest = (math.radians(settings["turn"]), settings["zoom"], settings["move"], settings["move"])
+
+    def warp(batch, seed, epoch):
+        images = tf.reshape(batch, (-1, 28, 28, 1))
+        share = random.uniform((tf.shape(images)[0], 4), seed, -1, 1) * tf.constant(widest)
+        angle, zoom, right, down = tf.unstack(share, axis=1)
+        # A place of the new image, from the centre, shows this one of the old: A (place - move).
+        a = tf.cos(angle) / (1 + zoom)
+        b = tf.sin(angle) / (1 + zoom)
+        centre = (28 - 1) / 2
+        x, y = -centre - right, -centre - down
+        rows = [a, b, a * x + b * y + centre, -b, a, a * y - b * x + centre]
+        transforms = tf.stack([*rows, tf.zeros_like(a), tf.zeros_like(a)], axis=1)
+        moved = tf.raw_ops.ImageProjectiveTransformV3(
+            images=images,
+            transforms=transforms,
+            output_shape=(28, 28),
+            fill_value=0.0,
+            interpolation="BILINEAR",
+            fill_mode="CONSTANT",
+        )
+        return tf.reshape(moved, tf.shape(batch))
+
+    return warp
+
+
 def drawn_anew(settings):
     """Draws every pixel, 0 or 1, from its grey level in [0, 1], anew in each epoch."""
     import tensorflow as tf
