@@ -101,7 +101,7 @@ def load_model(path):
 
     import keras
 
-    if not zipfile.is_zipfile(path):
+    if not zipfile.is_zipfile(path) or "config.json" not in zipfile.ZipFile(path).namelist():
         raise ValueError(f"Expected the path of a saved .keras model. Received: {str(path)!r}")
 
     for module in set(_HOMES.values()):

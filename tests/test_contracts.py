@@ -4,6 +4,7 @@ import functools
 import json
 import subprocess
 import sys
+import zipfile
 
 import keras
 import numpy as np
@@ -779,7 +780,9 @@ def test_a_loss_left_unscaled_stays_so(tmp_path):
 
 def test_what_is_no_saved_model_is_refused(tmp_path):
     (tmp_path / "words.keras").write_text("not a model")
-    for name in ("words.keras", "missing.keras"):
+    with zipfile.ZipFile(tmp_path / "archive.keras", "w") as archive:
+        archive.writestr("notes.txt", "no model either")
+    for name in ("words.keras", "archive.keras", "missing.keras"):
         with pytest.raises(ValueError, match="Expected the path of a saved .keras model"):
             load_model(tmp_path / name)
 

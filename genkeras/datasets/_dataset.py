@@ -22,6 +22,9 @@ class Split:
     def __len__(self):
         return len(self.x)
 
+    def __repr__(self):
+        return f"<Split: x of shape {self.x.shape}>"
+
 
 @dataclass(frozen=True, eq=False)
 class Dataset:

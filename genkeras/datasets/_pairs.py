@@ -23,6 +23,9 @@ class Pairs:
     def __len__(self):
         return len(self.source)
 
+    def __repr__(self):
+        return f"<Pairs: {len(self):,} sentences with their translations>"
+
 
 @dataclass(frozen=True, eq=False)
 class PairedText:

@@ -143,6 +143,9 @@ class SceneSplit:
     def __len__(self):
         return len(self.scenes)
 
+    def __repr__(self):
+        return f"<SceneSplit: {len(self):,} scenes with pictures and captions>"
+
 
 @dataclass(frozen=True, eq=False)
 class CaptionedScenes:

@@ -18,12 +18,13 @@ class CheckedData:
 
     likelihood = None
     lowest_label = 0  # -1 where a row may have no label
+    instead_of_y = "class labels go into {'x': x, 'condition': labels}"
 
     def _checked_data(self, x, y=None, sample_weight=None):
         if y is not None:
             raise ValueError(
-                "Expected y=None: the model has no targets; class labels go into "
-                f"{{'x': x, 'condition': labels}}. Received: y of type {type(y).__name__}"
+                f"Expected y=None: the model has no targets; {self.instead_of_y}. "
+                f"Received: y of type {type(y).__name__}"
             )
         if isinstance(x, tf.data.Dataset | keras.utils.PyDataset):
             if sample_weight is not None:

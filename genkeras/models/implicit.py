@@ -172,6 +172,7 @@ class ImplicitModel(CheckedModel):
                     optimizer.build(self.player_variables(player))
 
     def fit(self, *args, **kwargs):
+        """Trains all players as `CheckedModel.fit` trains one model, on the same kinds of data."""
         self._ensure_built()
         return super().fit(*args, **kwargs)
 

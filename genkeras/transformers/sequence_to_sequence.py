@@ -21,6 +21,9 @@ from genkeras.transformers.decoding import END, NEVER, PAD, START
 class SequenceToSequence(CheckedModel):
     """What models of p(target | source) share: checks, the loss per token, decoding.
 
+    Their data, for `fit`, `evaluate` and `predict`: `{"source": tokens, "target": tokens}`, int
+    arrays `(n, length)`, or a `tf.data.Dataset` of batches of it.
+
     A subclass gives `_logits` of all tokens of a target at once, and for decoding `_memory`,
     `_state` and `_step`.
 
@@ -31,6 +34,8 @@ class SequenceToSequence(CheckedModel):
             vocabulary; `evaluate` never does so.
         seed: int or None.
     """
+
+    instead_of_y = "sources and targets go into {'source': source, 'target': target}"
 
     def __init__(
         self,

@@ -24,7 +24,7 @@ ENCODER, DECODER, STRIDE = 1000, 2000, 100
 
 @keras.saving.register_keras_serializable(package="genkeras")
 class Transformer(SequenceToSequence):
-    """Encoder and decoder of attention blocks.
+    """Encoder and decoder of attention blocks, trained on `{"source": tokens, "target": tokens}`.
 
     Args:
         source_vocabulary, target_vocabulary: numbers of tokens, the reserved ones included.

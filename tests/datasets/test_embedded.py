@@ -15,7 +15,9 @@ from genkeras.datasets import (
     colour_photograph_patches,
     diabetes,
     digits,
+    korean_numbers,
     photograph_patches,
+    scenes,
     wine,
 )
 
@@ -24,6 +26,12 @@ TABLES = {
     breast_cancer: (source.load_breast_cancer(), (341, 114, 114)),
     diabetes: (source.load_diabetes(scaled=False), (264, 89, 89)),
 }
+
+
+@pytest.mark.parametrize("load", [binarized_digits, korean_numbers, scenes])
+def test_printing_a_data_set_says_what_it_is_and_not_all_its_rows(load):
+    printed = repr(load())
+    assert load.__name__ in printed and len(printed) < 2000
 
 
 def splits(data):

@@ -437,6 +437,12 @@ def bad(**changed):
     return {**data(), **changed}
 
 
+def test_targets_beside_the_sources_are_told_where_to_go():
+    model = made("post-norm", optimizer=keras.optimizers.SGD(0.5))
+    with pytest.raises(ValueError, match="go into {'source': source, 'target': target}. Received"):
+        model.fit(SOURCE, TARGET)
+
+
 BAD = {
     "no dictionary": (SOURCE, "a dictionary with 'source' and 'target'"),
     "a key too many": ({**data(), "x": SOURCE}, "a dictionary with 'source' and 'target'"),
