@@ -39,8 +39,6 @@ class Recipe:
         inputs: `split -> data`, what `fit` takes of a split; its `x` if None.
         seeds: runs, from as many seeds that follow `settings["seed"]`, where the outcome depends
             much on it.
-        starts: trainings of which the one with the lowest validation loss after its first
-            validation goes on, where the outcome depends much on the start. Labels play no part.
         logged: which log of training and validation is recorded.
         callbacks: `(settings, dataset) -> list` of Keras callbacks, or None. What they put into
             the logs of an epoch is kept.
@@ -67,7 +65,6 @@ class Recipe:
     averaged: int = 0
     inputs: Callable | None = None
     seeds: int = 1
-    starts: int = 1
     logged: str = "loss"
     callbacks: Callable | None = None
     curve: tuple = ()
@@ -225,22 +222,6 @@ def _standard_error(folds):
 
 
 def _train(recipe, settings, dataset, directory, verbose):
-    """The trained model and the logs of its epochs; of several starts, those of the best."""
-    if recipe.starts > 1:
-        places = [directory / f"start_{number}" for number in range(recipe.starts)]
-        # The seeds of the next run lie between.
-        seeds = [settings["seed"] + recipe.seeds * number for number in range(recipe.starts)]
-        losses = []
-        for place, seed in zip(places, seeds, strict=True):
-            start = {**settings, "seed": seed}
-            _, history = _fit(recipe, start, dataset, place, verbose, VALIDATION_EVERY)
-            losses.append(history[VALIDATION_EVERY - 1][f"val_{recipe.logged}"])
-        best = losses.index(min(losses))
-        settings, directory = {**settings, "seed": seeds[best]}, places[best]
-    return _fit(recipe, settings, dataset, directory, verbose, settings["epochs"])
-
-
-def _fit(recipe, settings, dataset, directory, verbose, epochs):
     # Here, so that `genkeras recipes` and `genkeras doctor` can read recipes without TensorFlow.
     import keras
 
@@ -249,6 +230,7 @@ def _fit(recipe, settings, dataset, directory, verbose, epochs):
 
     keras.utils.set_random_seed(settings["seed"])
     model = recipe.make_model(settings, dataset)
+    epochs = settings["epochs"]
     train, valid = (
         recipe.inputs(split) if recipe.inputs else split.x
         for split in (dataset.train, dataset.valid)

@@ -231,38 +231,6 @@ def test_runs_from_several_seeds_and_the_curves_of_each(recipe_of_two_folds, tmp
     assert result["train_loss"] == pytest.approx(np.mean([pair[-1] for pair in losses]))
 
 
-def test_the_best_of_several_starts_goes_on(recipe_of_two_folds, tmp_path):
-    rates = {3: 0.01, 5: 0.1, 7: 0.001, 4: 0.1, 6: 0.01, 8: 0.001}  # of six starts, by seed
-    epochs = []
-
-    def seeded(settings, dataset):
-        model = NADE(64, 4, num_labels=10, seed=settings["seed"])
-        model.compile(keras.optimizers.SGD(rates[settings["seed"]]))
-        return model
-
-    def count(settings, dataset):
-        return [keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: epochs.append(settings))]
-
-    recipe = dataclasses.replace(
-        recipe_of_two_folds,
-        load=binarized_digits,
-        make_model=seeded,
-        score=lambda model, dataset: (float(model.seed), 0.0, {}),
-        inputs=lambda split: {"x": split.x, "condition": split.labels},
-        settings={**recipe_of_two_folds.settings, "epochs": 7, "seed": 3},
-        seeds=2,
-        starts=3,
-        callbacks=count,
-        curve=("loss",),
-    )
-    result = recipes.run(recipe, tmp_path / "work", tmp_path, verbose=0)
-    assert result["runs"] == [5.0, 4.0]
-    assert [len(curve["loss"]) for curve in result["curves"]] == [7, 7]
-    assert len(epochs) == 2 * (3 * 5 + 2)  # the best goes on, from its checkpoint
-    assert recipes.run(recipe, tmp_path / "work", tmp_path, verbose=0)["runs"] == [5.0, 4.0]
-    assert len(epochs) == 2 * (3 * 5 + 2)
-
-
 def test_the_name_of_a_table_gives_all_its_recipes():
     table = recipes.get("uci_binary")
     assert {"fvsbn_adult", "nade_web"} <= {recipe.name for recipe in table}
