@@ -92,7 +92,7 @@ def training_steps():
             runs = [
                 make(networks, batches, jit_compile) for make in (library_step, hand_written_step)
             ]
-            step, plain = (taken / STEPS for taken in seconds_of_each(runs, repeats=9))
+            step, plain = (taken / STEPS for taken in seconds_of_each(runs, repeats=5))
             table.append(
                 {
                     "networks": name,

@@ -70,4 +70,4 @@ def device():
         for gpu in config.list_physical_devices("GPU"):
             details = config.experimental.get_device_details(gpu)
             names.append(details.get("device_name", "GPU"))
-    return ", ".join(names) or f"CPU ({platform.machine()}, {cores} cores)"
+    return ", ".join(names) or f"CPU ({platform.machine()}, {cores} core{'s' * (cores > 1)})"
