@@ -102,8 +102,9 @@ def _recipe(name, settings, make_model):
         name=name,
         dataset="mnist",
         split="50,000 / 10,000 of the official training rows; all 10,000 test rows",
-        protocol="grey levels in [0, 1]; training images turned by up to 15 degrees, scaled by up "
-        "to 15 % and moved by up to two pixels; error over the test images",
+        protocol=f"grey levels in [0, 1]; training images turned by up to {SCHEDULE['turn']} "
+        f"degrees, scaled by up to {100 * SCHEDULE['zoom']:.0f} % and moved by up to two pixels; "
+        "error over the test images",
         metric="test_accuracy_percent",
         unit="percent",
         published={"value": None, "source": "none found for a plain one on MNIST", "status": "V"},
