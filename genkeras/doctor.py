@@ -67,6 +67,9 @@ def _print_data():
     from genkeras import datasets
 
     print("\ndata sets")
+    own = os.environ.get("GENKERAS_DATA")
+    if own and not _store.folders()[0].is_dir():
+        print(f"  GENKERAS_DATA={own} names no folder, so nothing is found there")
     for status in datasets.status():
         where = status.where if status.found else f"missing. {status.advice}"
         print(f"  {status.name:<28}{where}")

@@ -548,6 +548,24 @@ def test_bad_targets_and_weights(plain, options, message):
     refused(plain, message, plain.fit, np.zeros((2, 4)), verbose=0, **options)
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"epochs": 0}, "epochs to be a whole number >= 1"),
+        ({"epochs": "3"}, "epochs to be a whole number >= 1"),
+        ({"batch_size": 2.5}, "batch_size to be a whole number >= 1"),
+        ({"steps_per_epoch": 0}, "steps_per_epoch to be a whole number >= 1"),
+        ({"validation_split": 1.5}, "validation_split to be a number"),
+    ],
+)
+def test_bad_schedules(plain, options, message):
+    refused(plain, message, plain.fit, np.zeros((2, 4)), verbose=0, **options)
+
+
+def test_a_bad_schedule_by_position_is_refused_too(plain):
+    refused(plain, "epochs to be a whole number", plain.fit, np.zeros((2, 4)), None, 2, -1)
+
+
 def test_weights_beside_a_dataset_are_refused(plain):
     dataset = tf.data.Dataset.from_tensor_slices(np.zeros((2, 4))).batch(2)
     message = "sample_weight inside the dataset"

@@ -91,11 +91,16 @@ class CheckedModel(CheckedData, keras.Model):
             validation_data: `x`, or a tuple `(x, None, sample_weight)`, or a dataset.
 
         Raises:
-            ValueError: data of a wrong shape or type, not finite, outside the support, or empty.
+            ValueError: data of a wrong shape or type, not finite, outside the support, or empty;
+                sizes and numbers of epochs that are no whole numbers of at least 1.
         """
         _refuse_class_weight(kwargs.get("class_weight"))
-        if kwargs.get("batch_size") is not None:
-            checks.positive_int("batch_size", kwargs["batch_size"])
+        # Keras would take -1 epochs for a training that is over, and say nothing.
+        for name, value in (*zip(("batch_size", "epochs"), args, strict=False), *kwargs.items()):
+            if name in ("batch_size", "epochs", "steps_per_epoch") and value is not None:
+                checks.positive_int(name, value)
+        if kwargs.get("validation_split") is not None:
+            checks.real("validation_split", kwargs["validation_split"], below=1.0)
         x, y, sample_weight = self._checked_data(x, y, sample_weight)
         if validation_data is not None:
             parts = validation_data if isinstance(validation_data, tuple) else (validation_data,)

@@ -6,6 +6,7 @@ figure. `run` trains it (resuming what a kill interrupted), scores the test set 
 A module of this package holds one recipe, or the recipes of one table.
 """
 
+import difflib
 import importlib
 import pkgutil
 
@@ -35,5 +36,10 @@ def get(name):
     known = {recipe.name: (recipe,) for recipes in tables().values() for recipe in recipes}
     known = {**tables(), **known}
     if name not in known:
-        raise ValueError(f"Expected a recipe out of {sorted(known)}. Received: {name!r}")
+        near = difflib.get_close_matches(name, known)
+        such_as = f", such as {', '.join(near)}" if near else ""
+        raise ValueError(
+            f"Expected a recipe or a table that `genkeras recipes` lists{such_as}. "
+            f"Received: {name!r}"
+        )
     return known[name]

@@ -133,6 +133,16 @@ def test_the_doctor_sees_the_backend_that_a_script_would(
     assert doctor._backend() == line
 
 
+def test_the_doctor_says_when_the_folder_of_data_is_none(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("genkeras.datasets.status", list)
+    monkeypatch.setenv("GENKERAS_DATA", str(tmp_path))
+    doctor._print_data()
+    assert "names no folder" not in capsys.readouterr().out
+    monkeypatch.setenv("GENKERAS_DATA", str(tmp_path / "dtaa"))
+    doctor._print_data()
+    assert f"GENKERAS_DATA={tmp_path / 'dtaa'} names no folder" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["chapters"]])
 def test_light_commands_do_not_import_tensorflow(project, arguments):
     code = (
