@@ -755,9 +755,9 @@ book.say(
         if min(by_lists) > max(seeds_right)
         else ". "
     )
-    + f"The price of a list: Isomap needs the distances of all pairs, {len(listed_x) ** 2:,} for "
-    f"{len(listed_x):,} images. A training step of the autoencoder costs the same however many "
-    "images there are."
+    + "The price of a list: Isomap needs the distances of all pairs, "
+    f"{len(listed_x) * (len(listed_x) - 1) // 2:,} for {len(listed_x):,} images. A training step "
+    "of the autoencoder costs the same however many images there are."
 )
 
 # %% [markdown]
@@ -807,8 +807,9 @@ book.say(
 #
 # ### Digits
 #
-# Two of these denoisers have a closed form. Suppose the data were Gaussian, with the mean $\mu$ and
-# covariance $C$ of the training images: then Tweedie's formula gives (exercise 4.2)
+# For two guesses about the data the best denoiser can be written down. Suppose the data were
+# Gaussian, with the mean $\mu$ and covariance $C$ of the training images: then Tweedie's formula
+# gives (exercise 4.2)
 #
 # $$
 # r^*(\tilde x) = \mu + C (C + \sigma^2 I)^{-1} (\tilde x - \mu) .

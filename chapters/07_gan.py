@@ -734,7 +734,8 @@ book.table(
     ],
     ["line", "1-D", "2-D"],
     "The derivation in numbers (nats). Line (1) integrates over $x$ and over $z$, line (2) over "
-    "$x$ only; line (5) uses the library's `jensen_shannon`. A trained $D$ must lie below.",
+    "$x$ only; line (5) uses the library's `jensen_shannon`. The integral of a trained $D$ must "
+    "lie below; its mean over draws scatters about that.",
     name="derivation",
 )  # fmt: skip
 all_steps = np.array([list(derivation[n].values()) for n in pairs])
@@ -1301,8 +1302,8 @@ book.say(
         f"find {abs(gain.mean()):.1f} ± {gain_error:.1f} {'more' if gain.mean() > 0 else 'fewer'} "
         "modes"
         if abs(gain.mean()) >= 2 * gain_error and gain.mean() != 0
-        else f"find, with {number(gain.mean(), '+.1f')} ± {gain_error:.1f} modes of difference, "
-        "not clearly more or fewer of them"
+        else "do not clearly find more modes, or fewer: the difference is "
+        f"{number(gain.mean(), '+.1f')} ± {gain_error:.1f}"
     )
     + f", and the share of good samples differs by {mean_error(quality, '+.0f')} percentage points "
     f"(± over {num_seeds} seeds, @table:ring). "
@@ -1693,11 +1694,10 @@ book.say(
     f"the {'model that draws nothing but the mean' if worst[0] > perfect[0] else 'perfect one'}."
 )
 book.say(
-    f"On the digits, {num_centres} k-means centres of {len(clustered):,} training images are "
-    f"{number(centre_gain.mean(), '+.1f')} ± {error(centre_gain):.1f} nats from all these images "
-    f"(paired) and {number(few_gain.mean(), '+.1f')} ± {error(few_gain):.1f} from {num_centres} of "
-    f"them, and the means of the VAE {number(mean_gain.mean(), '+.1f')} ± {error(mean_gain):.1f} "
-    "from its own draws. "
+    f"On the digits, the score of {num_centres} k-means centres of {len(clustered):,} training "
+    f"images differs by {mean_error(centre_gain, '+.1f')} nats from that of all these images "
+    f"(paired) and by {mean_error(few_gain, '+.1f')} from that of {num_centres} of them; that of "
+    f"the means of the VAE by {mean_error(mean_gain, '+.1f')} from that of its own draws. "
     + (
         "Averages beat the real thing, as the formula says: the kernel adds noise of width "
         "$\\sigma$, so the best samples are data with the noise taken off. "
@@ -1706,8 +1706,8 @@ book.say(
         if few_gain.mean() > 2 * error(few_gain)
         else "Here averages do not beat the real thing. "
     )
-    + f"The VAE's means are {number(over_gan.mean(), '+.1f')} ± {error(over_gan):.1f} nats from "
-    f"the GAN by the Parzen score, and by the Fréchet distance of @table:models it is "
+    + "By the Parzen score the VAE's means differ from the GAN by "
+    f"{mean_error(over_gan, '+.1f')} nats, and the Fréchet distance of @table:models is "
     f"{middles['VAE, means'][0]:.1f} for the means against {middles['GAN'][0]:.1f} for the GAN"
     + (
         ": the two measures disagree. "
@@ -1767,7 +1767,7 @@ if stacked is not None:
         figure, axis = plt.subplots(figsize=(5.6, 2.9))
         axis.plot(counted_at, modes_found, "o-", markersize=3, label="recipe, packs of two")
         for value, said, style in (
-            (1000, "all", ":"),
+            (gan_stacked_digits.NUM_MODES, "all", ":"),
             (stacked["published"]["value"], "published, packs of two", "--"),
             (unpacked_modes, "published, without packs", "-."),
         ):
@@ -1777,9 +1777,9 @@ if stacked is not None:
     book.figure(
         figure,
         "stacked",
-        "Modes among 25,600 samples of the recipe `pacgan_stacked_digits`, counted every "
-        f"{counted_at[0]} epochs of {steps_of_stacked} steps. Published figures: after 500,000 "
-        "steps.",
+        f"Modes among {gan_stacked_digits.NUM_SAMPLES:,} samples of the recipe "
+        f"`pacgan_stacked_digits`, counted every {counted_at[0]} epochs of {steps_of_stacked} "
+        "steps. Published figures: after 500,000 steps.",
         alt="A line that starts high and goes up and down; three horizontal lines.",
     )
 
@@ -1788,11 +1788,12 @@ if stacked is None:
     book.say("The recipe `pacgan_stacked_digits` has not been run in this copy of the book.")
 else:
     book.say(
-        f"Of the 1,000 modes of stacked digits the recipe has {modes_found[0]:.0f} at the first "
-        f"count, after {counted_at[0] * steps_of_stacked:,} steps, between {min(modes_found):.0f} "
-        f"and {max(modes_found):.0f} at all counts, and {modes_found[-1]:.0f} at the end, after "
-        f"{counted_at[-1] * steps_of_stacked:,} (@fig:stacked). A single count of a GAN is a draw: "
-        "the players go on moving, and with them the modes. Which epoch is reported matters as "
+        f"Of the {gan_stacked_digits.NUM_MODES:,} modes of stacked digits the recipe has "
+        f"{modes_found[0]:.0f} at the first count, after {counted_at[0] * steps_of_stacked:,} "
+        f"steps, between {min(modes_found):.0f} and {max(modes_found):.0f} at all counts, and "
+        f"{modes_found[-1]:.0f} at the end, after {counted_at[-1] * steps_of_stacked:,} "
+        "(@fig:stacked). A single count of a GAN is a draw: the players go on moving, and with "
+        "them the modes. Which epoch is reported matters as "
         "much as a small difference between two methods; the table has the last one, chosen "
         "before."
     )
