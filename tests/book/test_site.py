@@ -97,6 +97,15 @@ def test_every_file_and_page_that_is_linked_exists(built):
     assert dead == []
 
 
+def test_the_foot_of_every_chapter_links_to_its_script(built):
+    scripts = sorted((REPOSITORY / "chapters").glob("*.py"))
+    assert len(scripts) > 10
+    for script in scripts:
+        _, links = _links(built / "chapters" / f"{script.stem}.html")
+        assert script.name in links, script
+        assert (built / "chapters" / script.name).read_bytes() == script.read_bytes()
+
+
 def test_search_works_from_a_file(built):
     index = (built / "search" / "search_index.js").read_text(encoding="utf-8")
     assert index.startswith("var __index = ")
