@@ -2,7 +2,12 @@
 
 from genkeras.evaluation.bleu import sacre_bleu, tokenised_bleu
 from genkeras.evaluation.classifier import ImageClassifier
-from genkeras.evaluation.clusters import cluster_accuracy, label_clusters, majority_labels
+from genkeras.evaluation.clusters import (
+    cluster_accuracy,
+    label_clusters,
+    majority_labels,
+    neighbour_agreement,
+)
 from genkeras.evaluation.density import (
     bits_per_dim,
     class_posteriors,
@@ -40,6 +45,7 @@ __all__ = [
     "mean_nll",
     "mode_coverage",
     "nearest_neighbours",
+    "neighbour_agreement",
     "parzen_log_likelihood",
     "precision_recall",
     "read_scenes",

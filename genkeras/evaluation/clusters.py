@@ -2,7 +2,9 @@
 
 import numpy as np
 
+from genkeras import checks
 from genkeras.evaluation.density import share_error
+from genkeras.evaluation.features import nearest_neighbours
 from genkeras.evaluation.spikes import _finite_rows
 
 
@@ -73,6 +75,34 @@ def cluster_accuracy(probabilities, labels, cluster_labels):
             f"Received: shape {cluster_labels.shape}."
         )
     return share_error(cluster_labels[probabilities.argmax(axis=1)] == labels)
+
+
+def neighbour_agreement(probabilities, x, num_neighbours=10):
+    """The share of nearest neighbours that are in the cluster of the example they are near to.
+
+    It needs no labels: a border between clusters that runs through dense data costs more than one
+    between two heaps. One cluster of everything has 1, so it compares clusters of like sizes only.
+
+    Args:
+        probabilities: Array of shape `(n, num_clusters)`.
+        x: Array of shape `(n, ...)`, the same examples.
+        num_neighbours: How many neighbours of each example, by Euclidean distance.
+
+    Returns:
+        A float.
+
+    Raises:
+        ValueError: If there are not as many rows in both, or too few.
+    """
+    probabilities = _finite_rows("probabilities", probabilities)
+    checks.positive_int("num_neighbours", num_neighbours)
+    if len(x) != len(probabilities):
+        raise ValueError(f"Expected {len(probabilities)} rows of x. Received: {len(x)}.")
+    # Of an example itself and its neighbours; those of a double may not have the double first.
+    near = nearest_neighbours(x, x, count=num_neighbours + 1)[1]
+    others = near != np.arange(len(x))[:, None]
+    clusters = probabilities.argmax(axis=1)
+    return float((clusters[near] == clusters[:, None])[others].mean())
 
 
 def _most_frequent(labels):

@@ -39,6 +39,9 @@ class Recipe:
         inputs: `split -> data`, what `fit` takes of a split; its `x` if None.
         seeds: runs, from as many seeds that follow `settings["seed"]`, where the outcome depends
             much on it.
+        starts: trainings of a few epochs, of which the one with the greatest merit goes on, where
+            the outcome depends much on the start.
+        merit: `(model, dataset) -> float`, what the starts are compared by.
         logged: which log of training and validation is recorded.
         callbacks: `(settings, dataset) -> list` of Keras callbacks, or None. What they put into
             the logs of an epoch is kept.
@@ -65,6 +68,8 @@ class Recipe:
     averaged: int = 0
     inputs: Callable | None = None
     seeds: int = 1
+    starts: int = 1
+    merit: Callable | None = None
     logged: str = "loss"
     callbacks: Callable | None = None
     curve: tuple = ()
@@ -88,7 +93,7 @@ def run(recipe, directory, site, verbose=2):
     folds = []
     for fold, (settings, dataset) in enumerate(_runs(recipe, directory, verbose)):
         place = _fold_directory(run_directory, fold)
-        model, history = _train(recipe, settings, dataset, place, verbose)
+        model, history, starts = _train(recipe, settings, dataset, place, verbose)
         value, standard_error, beside = recipe.score(model, dataset)
         folds.append(
             {
@@ -96,7 +101,8 @@ def run(recipe, directory, site, verbose=2):
                 "standard_error": standard_error,
                 "validation": history[-1][f"val_{recipe.logged}"],
                 "train_loss": history[-1][recipe.logged],
-                "seconds": sum(logs["seconds"] for logs in history),
+                "seconds": sum(logs["seconds"] for logs in history) + starts["others_seconds"],
+                "merits": starts["merits"],
                 "curves": {name: [logs.get(name) for logs in history] for name in recipe.curve},
                 "beside": beside,
             }
@@ -132,6 +138,8 @@ def run(recipe, directory, site, verbose=2):
         result["beside"] = {name: _mean(figures, name) for name in figures[0]}
     if len(folds) > 1:
         result["folds" if recipe.seeds == 1 else "runs"] = [fold["value"] for fold in folds]
+    if recipe.starts > 1:
+        result["merits"] = [fold["merits"] for fold in folds]
     if recipe.curve:
         result["curves"] = [fold["curves"] for fold in folds]
     if recipe.draw:
@@ -165,7 +173,7 @@ def search(recipe, directory, verbose=2):
         if score_file.exists():
             continue
         place = _fold_directory(run_directory, 0)
-        _, history = _train(recipe, settings, dataset, place, verbose)
+        _, history, _ = _train(recipe, settings, dataset, place, verbose)
         score = {
             "settings": candidate,
             "validation": history[-1][f"val_{recipe.logged}"],
@@ -222,6 +230,37 @@ def _standard_error(folds):
 
 
 def _train(recipe, settings, dataset, directory, verbose):
+    """The trained model, the logs of its epochs, and what is known of its starts."""
+    starts = {"others_seconds": 0.0, "merits": []}
+    if recipe.starts > 1:
+        settings, directory, starts = _best_start(recipe, settings, dataset, directory, verbose)
+    model, history = _fit(recipe, settings, dataset, directory, verbose, settings["epochs"])
+    return model, history, starts
+
+
+def _best_start(recipe, settings, dataset, directory, verbose):
+    """Settings and directory of the start with the greatest merit, and a record of all of them."""
+    tries = []
+    for number in range(recipe.starts):
+        # The seeds of the next run lie between.
+        start = {**settings, "seed": settings["seed"] + recipe.seeds * number}
+        place = directory / f"start_{number}"
+        # Kept, for the chosen one is a later model when an interrupted run is taken up again.
+        record = place / "merit.json"
+        if not record.exists():
+            model, history = _fit(recipe, start, dataset, place, verbose, VALIDATION_EVERY)
+            seconds = sum(logs["seconds"] for logs in history)
+            write_json(record, {"merit": recipe.merit(model, dataset), "seconds": seconds})
+        tries.append((json.loads(record.read_text()), start, place))
+    best, settings, directory = max(tries, key=lambda one: one[0]["merit"])
+    starts = {
+        "others_seconds": sum(one["seconds"] for one, _, _ in tries) - best["seconds"],
+        "merits": [one["merit"] for one, _, _ in tries],
+    }
+    return settings, directory, starts
+
+
+def _fit(recipe, settings, dataset, directory, verbose, epochs):
     # Here, so that `genkeras recipes` and `genkeras doctor` can read recipes without TensorFlow.
     import keras
 
@@ -230,7 +269,6 @@ def _train(recipe, settings, dataset, directory, verbose):
 
     keras.utils.set_random_seed(settings["seed"])
     model = recipe.make_model(settings, dataset)
-    epochs = settings["epochs"]
     train, valid = (
         recipe.inputs(split) if recipe.inputs else split.x
         for split in (dataset.train, dataset.valid)

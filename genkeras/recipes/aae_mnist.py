@@ -6,7 +6,8 @@ every side, of 1,000 units for Table 1.
 Note: their optimiser is SGD with momentum; here it is Adam. Grey levels in [0, 1]; p(x|z) is normal
     with a sigmoid mean and a fixed scale, so its -log is the squared error. With few labels and
     with clusters layers have 400 units and codes 5 variables. Dropout in the encoder helps samples
-    and few labels; runs of clusters differ more by their start than by any setting tried.
+    and few labels; runs of clusters differ more by their start than by any setting tried, so the
+    best of six goes on, which is known without labels: by nearest neighbours.
 """
 
 from genkeras.recipes._games import compiled
@@ -169,6 +170,14 @@ def cluster_score(model, dataset):
     return 100 * share, 100 * error, {"named_by_most_of_its_images": 100 * by_most}
 
 
+def kept_together(model, dataset):
+    """The share of near validation images that are in one cluster."""
+    from genkeras.evaluation import neighbour_agreement
+
+    x = dataset.valid.x
+    return neighbour_agreement(model.classify(x).numpy(), x)
+
+
 def watch_clusters(settings, dataset):
     """The same of validation images, by the labels of the other half of them, every five epochs."""
     from genkeras.evaluation import cluster_accuracy, label_clusters
@@ -241,7 +250,8 @@ RECIPES = (
         "aae_mnist_clusters_16",
         "grey levels in [0, 1]; squared error; no labels in training; a cluster has the label of "
         "the validation image that is most probably in it (of many, to float precision: of most of "
-        "them); error over three runs",
+        "them); of six starts of five epochs that one goes on which has most of the ten nearest "
+        "neighbours of validation images in the cluster of the image; error over three such runs",
         "test_accuracy_percent",
         "percent",
         (90.45, f"Table 3 {PAPER}, 90.45 +- 2.05", "V2"),
@@ -250,6 +260,8 @@ RECIPES = (
         make_model=make_clustering,
         score=cluster_score,
         seeds=3,
+        starts=6,
+        merit=kept_together,
         callbacks=watch_clusters,
         curve=("value", "class_value", "valid_accuracy"),
     ),

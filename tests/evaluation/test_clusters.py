@@ -3,7 +3,12 @@
 import numpy as np
 import pytest
 
-from genkeras.evaluation import cluster_accuracy, label_clusters, majority_labels
+from genkeras.evaluation import (
+    cluster_accuracy,
+    label_clusters,
+    majority_labels,
+    neighbour_agreement,
+)
 
 VALID = [[0.9, 0.1, 0.0], [0.2, 0.5, 0.3], [0.6, 0.4, 0.0], [0.1, 0.2, 0.7]]
 
@@ -36,6 +41,36 @@ def test_the_share_of_examples_in_a_cluster_of_their_label():
     assert error == pytest.approx(np.sqrt(0.75 * 0.25 / 4))
 
 
+def test_neighbours_agree_by_count_on_a_line():
+    x = [[0.0], [1.0], [2.5], [10.0], [11.0], [11.5]]  # nearest: 1, 0, 1, 4, 5, 4
+    first, second = [0.9, 0.1], [0.2, 0.8]
+    assert neighbour_agreement([first] * 3 + [second] * 3, x, num_neighbours=1) == 1.0
+    # Row 2 is near to row 1, row 1 is not near to row 2.
+    found = neighbour_agreement([first] * 2 + [second] * 4, x, num_neighbours=1)
+    assert found == pytest.approx(5 / 6)
+    # Row 0 has the neighbours 1 and 2, row 1 has 0 and 2, row 2 has 1 and 0; then as many again.
+    found = neighbour_agreement([first] * 2 + [second] * 4, x, num_neighbours=2)
+    assert found == pytest.approx((1 + 1 + 0 + 2 + 2 + 2) / 12)
+
+
+def test_doubles_are_neighbours_of_each_other_and_not_of_themselves():
+    x = [[0.0], [0.0], [5.0], [5.0]]
+    clusters = np.eye(2)[[0, 1, 0, 0]]
+    assert neighbour_agreement(clusters, x, num_neighbours=1) == 0.5
+
+
+def test_digits_agree_more_than_stripes_of_their_slant():
+    """Clusters that are digits against as many of the same sizes that cut through the digits."""
+    from genkeras.datasets import digits
+
+    data = digits().train
+    x = np.asarray(data.x, "float32")
+    by_digit = np.eye(10)[data.labels]
+    order = np.argsort(np.argsort(x.mean(axis=1), kind="stable"))
+    by_ink = np.eye(10)[np.sort(data.labels)[order]]
+    assert neighbour_agreement(by_digit, x) > 0.9 > 0.5 > neighbour_agreement(by_ink, x)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -43,6 +78,9 @@ def test_the_share_of_examples_in_a_cluster_of_their_label():
         (lambda: majority_labels(VALID, [1, 2]), "4 labels"),
         (lambda: label_clusters([[np.nan, 1.0]], [1]), "finite"),
         (lambda: cluster_accuracy(VALID, [1, 2, 3, 4], [1, 2]), "the labels of 3 clusters"),
+        (lambda: neighbour_agreement(VALID, [[1.0], [2.0]]), "4 rows of x"),
+        (lambda: neighbour_agreement(VALID, [[1.0]] * 4, 4), "at least count=5"),
+        (lambda: neighbour_agreement(VALID, [[1.0]] * 4, 0), "num_neighbours"),
     ],
 )
 def test_bad_tables_are_refused(call, message):

@@ -231,6 +231,46 @@ def test_runs_from_several_seeds_and_the_curves_of_each(recipe_of_two_folds, tmp
     assert result["train_loss"] == pytest.approx(np.mean([pair[-1] for pair in losses]))
 
 
+def test_the_best_of_several_starts_goes_on(recipe_of_two_folds, tmp_path):
+    merits = {3: 0.1, 5: 0.9, 7: 0.2, 4: 0.5, 6: 0.4, 8: 0.3}  # of the starts of two runs, by seed
+    epochs, asked = [], []
+
+    def seeded(settings, dataset):
+        model = NADE(64, 4, num_labels=10, seed=settings["seed"])
+        model.compile(keras.optimizers.SGD(0.01))
+        return model
+
+    def count(settings, dataset):
+        return [keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: epochs.append(settings))]
+
+    def merit(model, dataset):
+        asked.append(model.seed)
+        return merits[model.seed]
+
+    recipe = dataclasses.replace(
+        recipe_of_two_folds,
+        load=binarized_digits,
+        make_model=seeded,
+        score=lambda model, dataset: (float(model.seed), 0.0, {}),
+        inputs=lambda split: {"x": split.x, "condition": split.labels},
+        settings={**recipe_of_two_folds.settings, "epochs": 7, "seed": 3},
+        seeds=2,
+        starts=3,
+        merit=merit,
+        callbacks=count,
+        curve=("loss",),
+    )
+    result = recipes.run(recipe, tmp_path / "work", tmp_path, verbose=0)
+    assert result["runs"] == [5.0, 4.0]
+    assert result["merits"] == [[0.1, 0.9, 0.2], [0.5, 0.4, 0.3]]
+    assert [len(curve["loss"]) for curve in result["curves"]] == [7, 7]
+    assert len(epochs) == 2 * (3 * 5 + 2)  # the best goes on, from its checkpoint
+    assert asked == [3, 5, 7, 4, 6, 8]
+    again = recipes.run(recipe, tmp_path / "work", tmp_path, verbose=0)
+    assert len(epochs) == 2 * (3 * 5 + 2) and len(asked) == 6  # nothing is trained or asked twice
+    assert again["runs"] == [5.0, 4.0] and again["seconds"] == result["seconds"]
+
+
 def test_the_name_of_a_table_gives_all_its_recipes():
     table = recipes.get("uci_binary")
     assert {"fvsbn_adult", "nade_web"} <= {recipe.name for recipe in table}
