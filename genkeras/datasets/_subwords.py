@@ -61,7 +61,7 @@ class BytePairs:
 
     @classmethod
     def learn(cls, sentences, num_merges):
-        """Learns the merges of the most frequent neighbours.
+        """Learns the merges of the most frequent neighbours, the same ones of the same sentences.
 
         Args:
             sentences: Strings of words with spaces between them.
@@ -72,17 +72,21 @@ class BytePairs:
         words = [word for sentence in sentences for word in sentence.split()]
         # Letters, each alone and at the end of a word: with the merges, the size of the vocabulary.
         letters = {letter for word in words for letter in word[:-1]}
-        letters |= {word[-1] + "</w>" for word in words}
+        endings = {word[-1] + "</w>" for word in words}
         tokenizer = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
         tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
         trainer = trainers.BpeTrainer(
-            vocab_size=len(RESERVED) + len(letters) + num_merges,
-            special_tokens=list(RESERVED),
+            vocab_size=len(RESERVED) + len(letters) + len(endings) + num_merges,
+            # The library numbers endings as a hash table has them, in another order every time, and
+            # breaks ties between pairs by these numbers. Special tokens have the order given here.
+            special_tokens=[*RESERVED, *sorted(endings)],
             end_of_word_suffix="</w>",
             show_progress=False,
         )
         tokenizer.train_from_iterator(sentences, trainer)
-        return cls(tokenizer.to_str())
+        content = json.loads(tokenizer.to_str())
+        content["added_tokens"] = [t for t in content["added_tokens"] if t["content"] in RESERVED]
+        return cls(json.dumps(content))
 
     def to_json(self):
         """The encoding as text, for a file."""

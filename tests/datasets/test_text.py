@@ -1,5 +1,7 @@
 """Number words against tables, vocabularies, byte pairs and Moses' tokens."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -144,6 +146,15 @@ def test_byte_pairs_merge_what_occurs_most():
     assert (rows != 0).sum() < (fewer != 0).sum()
     assert pairs.decode(pairs.encode(["lowest wide"])) == ["lowest wide"]  # words it never saw
     assert BytePairs(pairs.to_json()).encode(SENTENCES).tolist() == pairs.encode(SENTENCES).tolist()
+
+
+def test_the_same_sentences_give_the_same_pieces_whatever_ties():
+    """A run that is taken up again in a new process reads its words as before."""
+    words = [first + second for first in "abcdefgh" for second in "ijklmnop"]  # each once: all tie
+    learnt = {BytePairs.learn([" ".join(words)], num_merges=20).to_json() for _ in range(5)}
+    assert len(learnt) == 1
+    content = json.loads(learnt.pop())
+    assert [token["content"] for token in content["added_tokens"]] == ["<pad>", "<start>", "<end>"]
 
 
 def test_moses_tokens_and_back():
