@@ -59,7 +59,7 @@ def test_doubles_are_neighbours_of_each_other_and_not_of_themselves():
     assert neighbour_agreement(clusters, x, num_neighbours=1) == 0.5
 
 
-def test_digits_agree_more_than_stripes_of_their_slant():
+def test_digits_agree_more_than_bands_of_as_much_ink():
     """Clusters that are digits against as many of the same sizes that cut through the digits."""
     from genkeras.datasets import digits
 
