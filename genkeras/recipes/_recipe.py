@@ -2,14 +2,11 @@
 
 import dataclasses
 import hashlib
-import importlib.metadata
 import json
-import math
-import os
 import pathlib
-import platform
-import statistics
 from collections.abc import Callable
+
+from genkeras.recipes._record import summary, write_json
 
 VALIDATION_EVERY = 5  # epochs
 
@@ -109,39 +106,7 @@ def run(recipe, directory, site, verbose=2):
         )
         if verbose and len(folds) > 1:
             print(f"{recipe.name}: fold {fold}: {value:.3f} {recipe.unit}", flush=True)
-    result = {
-        "recipe": recipe.name,
-        "dataset": recipe.dataset,
-        "split": recipe.split,
-        "protocol": recipe.protocol,
-        "metric": recipe.metric,
-        "value": _mean(folds, "value"),
-        "unit": recipe.unit,
-        "standard_error": _standard_error(folds),
-        "published": recipe.published,
-        "budget": recipe.budget,
-        "seed": recipe.settings["seed"],
-        "epochs": recipe.settings["epochs"],
-        "parameters": model.count_params(),
-        "device": device(),
-        "seconds": round(sum(fold["seconds"] for fold in folds), 1),
-        "versions": versions(),
-        "command": f"genkeras recipe {recipe.name}",
-        "settings": recipe.settings,
-        "validation": _mean(folds, "validation"),
-        "train_loss": _mean(folds, "train_loss"),
-        "logged": recipe.logged,
-        "search": _searched(recipe, directory),
-    }
-    figures = [fold["beside"] for fold in folds]
-    if figures[0]:
-        result["beside"] = {name: _mean(figures, name) for name in figures[0]}
-    if len(folds) > 1:
-        result["folds" if recipe.seeds == 1 else "runs"] = [fold["value"] for fold in folds]
-    if recipe.starts > 1:
-        result["merits"] = [fold["merits"] for fold in folds]
-    if recipe.curve:
-        result["curves"] = [fold["curves"] for fold in folds]
+    result = summary(recipe, folds, model.count_params(), _searched(recipe, directory))
     if recipe.draw:
         recipe.draw(model, pathlib.Path(site) / "assets")
     write_json(pathlib.Path(site) / "results" / f"{recipe.name}.json", result)
@@ -216,17 +181,6 @@ def _runs(recipe, directory, verbose):
 def _fold_directory(directory, fold):
     # The first fold's is the directory itself, so that a search and a run share its training.
     return directory / f"fold_{fold}" if fold else directory
-
-
-def _mean(rows, name):
-    return statistics.fmean(row[name] for row in rows)
-
-
-def _standard_error(folds):
-    """Of one fold, over its examples; of several, over the folds."""
-    if len(folds) == 1:
-        return folds[0]["standard_error"]
-    return statistics.stdev(fold["value"] for fold in folds) / math.sqrt(len(folds))
 
 
 def _train(recipe, settings, dataset, directory, verbose):
@@ -309,30 +263,3 @@ def _searched(recipe, directory):
 def _key(settings):
     """Folder of a run: a run with other settings never meets its checkpoints."""
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
-
-
-def write_json(path, content):
-    """Writes JSON in one step: a reader sees the old file or the new one."""
-    path = pathlib.Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".tmp")
-    unfinished.write_text(json.dumps(content, indent=2) + "\n")
-    os.replace(unfinished, path)
-
-
-def device():
-    """The devices TensorFlow computes on, in words."""
-    import tensorflow as tf
-
-    gpus = tf.config.list_physical_devices("GPU")
-    names = [tf.config.experimental.get_device_details(gpu).get("device_name") for gpu in gpus]
-    return ", ".join(filter(None, names)) or f"{os.cpu_count()} CPU cores, {platform.machine()}"
-
-
-def versions():
-    """Versions of Python and of the packages that a result depends on."""
-    packages = ("genkeras", "keras", "tensorflow", "tensorflow-probability", "numpy")
-    return {
-        "python": platform.python_version(),
-        **{name: importlib.metadata.version(name) for name in packages},
-    }

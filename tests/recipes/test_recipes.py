@@ -195,12 +195,28 @@ def test_a_recipe_that_stands_on_another_gets_its_trained_model(recipe_of_two_fo
     assert len(made) == 2 and made[1].optimizer.iterations == 1
 
 
-def test_runs_from_several_seeds_and_the_curves_of_each(recipe_of_two_folds, tmp_path):
+@pytest.fixture
+def recipe_of_seeds(recipe_of_two_folds):
+    """A recipe of one fold, whose score is the seed of the model."""
+
     def seeded(settings, dataset):
         model = NADE(64, 4, num_labels=10, seed=settings["seed"])
-        model.compile(keras.optimizers.SGD(0.1))
+        model.compile(keras.optimizers.SGD(settings["learning_rate"]))
         return model
 
+    return dataclasses.replace(
+        recipe_of_two_folds,
+        load=binarized_digits,
+        make_model=seeded,
+        score=lambda model, dataset: (float(model.seed), 0.0, {}),
+        inputs=lambda split: {"x": split.x, "condition": split.labels},
+        settings={**recipe_of_two_folds.settings, "learning_rate": 0.1, "epochs": 2, "seed": 3},
+        seeds=3,
+        curve=("loss",),
+    )
+
+
+def test_runs_from_several_seeds_and_the_curves_of_each(recipe_of_seeds, tmp_path):
     def count(settings, dataset):
         def add(epoch, logs):
             if epoch == 1:
@@ -208,17 +224,8 @@ def test_runs_from_several_seeds_and_the_curves_of_each(recipe_of_two_folds, tmp
 
         return [keras.callbacks.LambdaCallback(on_epoch_end=add)]
 
-    recipe = dataclasses.replace(
-        recipe_of_two_folds,
-        load=binarized_digits,
-        make_model=seeded,
-        score=lambda model, dataset: (float(model.seed), 0.0, {}),
-        inputs=lambda split: {"x": split.x, "condition": split.labels},
-        settings={**recipe_of_two_folds.settings, "epochs": 2, "seed": 3},
-        seeds=3,
-        callbacks=count,
-        curve=("loss", "rows_times_seed"),
-    )
+    curve = ("loss", "rows_times_seed")
+    recipe = dataclasses.replace(recipe_of_seeds, callbacks=count, curve=curve)
     result = recipes.run(recipe, tmp_path / "work", tmp_path, verbose=0)
     assert result["runs"] == [3.0, 4.0, 5.0]
     assert result["seed"] == 3
@@ -231,14 +238,9 @@ def test_runs_from_several_seeds_and_the_curves_of_each(recipe_of_two_folds, tmp
     assert result["train_loss"] == pytest.approx(np.mean([pair[-1] for pair in losses]))
 
 
-def test_the_best_of_several_starts_goes_on(recipe_of_two_folds, tmp_path):
+def test_the_best_of_several_starts_goes_on(recipe_of_seeds, tmp_path):
     merits = {3: 0.1, 5: 0.9, 7: 0.2, 4: 0.5, 6: 0.4, 8: 0.3}  # of the starts of two runs, by seed
     epochs, asked = [], []
-
-    def seeded(settings, dataset):
-        model = NADE(64, 4, num_labels=10, seed=settings["seed"])
-        model.compile(keras.optimizers.SGD(0.01))
-        return model
 
     def count(settings, dataset):
         return [keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: epochs.append(settings))]
@@ -248,17 +250,12 @@ def test_the_best_of_several_starts_goes_on(recipe_of_two_folds, tmp_path):
         return merits[model.seed]
 
     recipe = dataclasses.replace(
-        recipe_of_two_folds,
-        load=binarized_digits,
-        make_model=seeded,
-        score=lambda model, dataset: (float(model.seed), 0.0, {}),
-        inputs=lambda split: {"x": split.x, "condition": split.labels},
-        settings={**recipe_of_two_folds.settings, "epochs": 7, "seed": 3},
+        recipe_of_seeds,
+        settings={**recipe_of_seeds.settings, "learning_rate": 0.01, "epochs": 7},
         seeds=2,
         starts=3,
         merit=merit,
         callbacks=count,
-        curve=("loss",),
     )
     result = recipes.run(recipe, tmp_path / "work", tmp_path, verbose=0)
     assert result["runs"] == [5.0, 4.0]
