@@ -8,7 +8,7 @@ import re
 import sys
 import textwrap
 
-from genkeras.book import mkdocs_hooks, place, quoting
+from genkeras.book import mkdocs_results, place, quoting
 
 # A number, a formula, a dash or nothing: such columns are set to the right.
 _NUMBER = re.compile(r"\*{0,2}[-−+$\d].*|—|$")
@@ -132,7 +132,7 @@ def recipes(entries, caption, name=None, beside=None):
         raise ValueError("Expected at least one recipe. Received: none")
     rows = [{"recipe": e.name, "unit": e.unit, "published": e.published["value"]} for e in entries]
     asked = {"rows": rows, "beside": beside or {}}
-    heads, *cells = mkdocs_hooks.recipe_rows(asked, place.root() / "site" / "results")
+    heads, *cells = mkdocs_results.recipe_rows(asked, place.root() / "site" / "results")
     numeric = [index >= 2 for index in range(len(heads))]
     markdown = _markdown_table(cells, heads, numeric)
     content = {"asked": asked, "caption": caption, "name": _checked_name(name)}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from genkeras.book import execution, mkdocs_hooks
+from genkeras.book import execution, mkdocs_results
 from genkeras.book.place import ChapterError
 
 _NAMES = {
@@ -152,7 +152,7 @@ class _Writer:
         self._exact(f"[`{item['name']}` in the API]({link}){{ .gk-source }}")
 
     def _add_recipes(self, item):
-        self._add_table({**item, "markdown": mkdocs_hooks.recipes_marker(item["asked"])})
+        self._add_table({**item, "markdown": mkdocs_results.recipes_marker(item["asked"])})
 
     def _add_table(self, item):
         identifier, label = self._number("table", item["name"])

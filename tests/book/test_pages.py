@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from genkeras import book
-from genkeras.book import chapter, mkdocs_hooks, pages, place, prose, scripts
+from genkeras.book import chapter, mkdocs_results, pages, place, prose, scripts
 from genkeras.book.place import ChapterError
 
 HEADER = "# %% [markdown]\n# # 1. A toy\n#\n# What it is about.\n"
@@ -99,7 +99,7 @@ def test_a_table_of_recipes_is_left_for_the_site_to_fill(project):
     text = _page(project, item, text="See @table:published.").text
     assert "See [Table 1.1](#table-published)." in text
     assert "**Table 1.1.** Ours." in text
-    (marker,) = mkdocs_hooks.RECIPES.findall(text)
+    (marker,) = mkdocs_results.RECIPES.findall(text)
     assert json.loads(marker) == asked
 
 

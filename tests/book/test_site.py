@@ -114,14 +114,23 @@ def test_search_works_from_a_file(built):
     assert '"lang": ["en", "ko"]' in index or '"lang":["en","ko"]' in index
 
 
-@pytest.fixture(scope="module")
-def hooks():
-    """The hooks, loaded as MkDocs loads them: by path."""
-    path = REPOSITORY / "genkeras" / "book" / "mkdocs_hooks.py"
-    spec = importlib.util.spec_from_file_location("mkdocs_hooks_under_test", path)
+def hooks_of(name):
+    """A file of hooks, loaded as MkDocs loads it: by path."""
+    path = REPOSITORY / "genkeras" / "book" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"{name}_under_test", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def hooks():
+    return hooks_of("mkdocs_hooks")
+
+
+@pytest.fixture(scope="module")
+def results():
+    return hooks_of("mkdocs_results")
 
 
 def _result(recipe, value, published, **more):
@@ -152,9 +161,9 @@ def _write(folder, *results):
         (folder / f"{result['recipe']}.json").write_text(json.dumps(result))
 
 
-def test_worse_and_better_results_are_both_said_to_be_so(hooks, tmp_path):
+def test_worse_and_better_results_are_both_said_to_be_so(results, tmp_path):
     _write(tmp_path, _result("worse_one", 89.5, 88.33), _result("better_one", 88.0, 88.33))
-    lines = hooks.scoreboard(tmp_path).splitlines()
+    lines = results.scoreboard(tmp_path).splitlines()
     rows = {line.split("|")[1].strip(): line for line in lines if line.startswith("| [")}
     worse = rows["[worse\\_one](#worse-one)"]
     assert "| 89.50 ± 0.05 | 88.33 |" in worse
@@ -164,26 +173,26 @@ def test_worse_and_better_results_are_both_said_to_be_so(hooks, tmp_path):
     assert '<span class="gk-better">0.33 better</span>' in rows["[better\\_one](#better-one)"]
 
 
-def test_more_is_better_where_the_metric_says_so(hooks):
+def test_more_is_better_where_the_metric_says_so(results):
     better = _result("a", 97.5, 97.0, metric="accuracy", standard_error=None)
-    assert hooks.difference(better) == ("0.50 better", "better")
+    assert results.difference(better) == ("0.50 better", "better")
     worse = _result("a", 96.5, 97.0, metric="accuracy", standard_error=None)
-    assert hooks.difference(worse) == ("0.50 worse", "worse")
+    assert results.difference(worse) == ("0.50 worse", "worse")
 
 
-def test_a_difference_inside_the_noise_is_said_to_be_so(hooks):
+def test_a_difference_inside_the_noise_is_said_to_be_so(results):
     near = _result("a", 88.40, 88.33)
-    assert hooks.difference(near) == ("0.07 worse, within two standard errors", "worse")
+    assert results.difference(near) == ("0.07 worse, within two standard errors", "worse")
 
 
-def test_nothing_published_and_no_results_at_all(hooks, tmp_path):
-    assert hooks.difference(_result("a", 1.0, None)) == ("nothing published", "none")
-    assert "No result has been recorded yet" in hooks.scoreboard(tmp_path / "missing")
+def test_nothing_published_and_no_results_at_all(results, tmp_path):
+    assert results.difference(_result("a", 1.0, None)) == ("nothing published", "none")
+    assert "No result has been recorded yet" in results.scoreboard(tmp_path / "missing")
 
 
-def test_details_say_how_a_result_was_made(hooks, tmp_path):
+def test_details_say_how_a_result_was_made(results, tmp_path):
     _write(tmp_path, _result("one", 89.5, 88.33))
-    text = hooks.scoreboard(tmp_path)
+    text = results.scoreboard(tmp_path)
     for fact in (
         "read in the source",
         "785,284",
@@ -194,17 +203,17 @@ def test_details_say_how_a_result_was_made(hooks, tmp_path):
         assert fact in text
 
 
-def test_a_results_file_must_be_named_for_its_recipe_and_be_complete(hooks, tmp_path):
+def test_a_results_file_must_be_named_for_its_recipe_and_be_complete(results, tmp_path):
     path = tmp_path / "other.json"
     path.write_text(json.dumps(_result("one", 89.5, 88.33)))
     with pytest.raises(ValueError, match="Expected recipe 'other'"):
-        hooks.scoreboard(tmp_path)
+        results.scoreboard(tmp_path)
     path.write_text(json.dumps({"recipe": "other"}))
     with pytest.raises(ValueError, match="Expected results with .*'value'"):
-        hooks.scoreboard(tmp_path)
+        results.scoreboard(tmp_path)
 
 
-def test_a_page_shows_the_results_that_exist_when_the_site_is_built(hooks, tmp_path):
+def test_a_page_shows_the_results_that_exist_when_the_site_is_built(results, tmp_path):
     asked = {
         "rows": [
             {"recipe": "one_run", "unit": "modes", "published": 17.3},
@@ -212,11 +221,11 @@ def test_a_page_shows_the_results_that_exist_when_the_site_is_built(hooks, tmp_p
         ],
         "beside": {"good samples": "high_quality"},
     }
-    page = f"Before.\n\n{hooks.recipes_marker(asked)}\n\nAfter."
+    page = f"Before.\n\n{results.recipes_marker(asked)}\n\nAfter."
     config = {"docs_dir": str(tmp_path)}
 
     def rows():
-        text = hooks.on_page_markdown(page, None, config, None)
+        text = results.on_page_markdown(page, None, config, None)
         assert text.startswith("Before.\n\n| recipe | unit |") and text.endswith("|\n\nAfter.")
         return [line.strip("| ").split(" | ") for line in text.splitlines() if "_run" in line]
 
@@ -285,13 +294,13 @@ def test_the_examples_of_the_site_run(tmp_path):
     assert done.returncode == 0, done.stderr[-3000:]
 
 
-def test_a_benchmark_becomes_a_table(hooks, tmp_path):
+def test_a_benchmark_becomes_a_table(results, tmp_path):
     rows = [
         {"model": "NADE", "features": 784, "scan (ms)": 44.5},
         {"model": "NADE", "features": 3072, "scan (ms)": 181.25},
     ]
     (tmp_path / "nade.json").write_text(json.dumps({"training_step": rows, "cpu_cores": 2}))
-    text = hooks.benchmark(tmp_path / "nade.json", "training_step")
+    text = results.benchmark(tmp_path / "nade.json", "training_step")
     assert "| model | features | scan (ms) |" in text
     assert "| NADE | 3,072 | 181.25 |" in text
     assert "| :--- | ---: | ---: |" in text
