@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import nbformat
-from jupyter_client import KernelManager
+from jupyter_client import AsyncKernelManager
 from jupyter_client.kernelspec import KernelSpecManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
@@ -43,7 +43,7 @@ def execute(chapter, root, profile):
     notebook.cells.insert(0, nbformat.v4.new_code_cell(_PREPARE))
     notebook.cells.append(nbformat.v4.new_code_cell(_REPORT))
     progress = Progress(f"chapter {chapter.label}", count)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as log:
         client = NotebookClient(
             notebook,
             km=_kernel_manager(Path(folder)),
@@ -55,14 +55,18 @@ def execute(chapter, root, profile):
         started = time.time()
         try:
             with progress:
-                client.execute(cleanup_kc=True, env=_environment(root, profile))
+                # What C++ code writes there, the kernel hands on as output of the cell too.
+                client.execute(cleanup_kc=True, env=_environment(root, profile), stderr=log)
         except CellExecutionError as error:
             raise ChapterError(
                 f"chapter {chapter.label}: cell {progress.cell} of {count} failed\n{error}"
             ) from None
         except DeadKernelError:
+            log.seek(0)
+            last = quiet.without_noise(log.read().decode("utf-8", "replace"))
             raise ChapterError(
                 f"chapter {chapter.label}: the kernel died in cell {progress.cell} of {count}"
+                f"\n{last}".rstrip()
             ) from None
     del notebook.cells[0]
     reported = items(notebook.cells.pop(), "environment")[0]
@@ -126,14 +130,17 @@ class Progress:
 
 
 def _kernel_manager(folder):
-    """A manager of kernels of this very interpreter, whatever kernels are installed."""
+    """A manager of kernels of this very interpreter, whatever kernels are installed.
+
+    One that works asynchronously: with another, nbclient waits forever for a kernel that died.
+    """
     spec = folder / "kernels" / "genkeras" / "kernel.json"
     spec.parent.mkdir(parents=True)
     launch = [sys.executable, "-m", "ipykernel_launcher", "--log-level=40"]
     content = {"argv": [*launch, "-f", "{connection_file}"], "display_name": "genkeras"}
     spec.write_text(json.dumps({**content, "language": "python"}), encoding="utf-8")
     specs = KernelSpecManager(kernel_dirs=[str(folder / "kernels")], ensure_native_kernel=False)
-    return KernelManager(kernel_name="genkeras", kernel_spec_manager=specs)
+    return AsyncKernelManager(kernel_name="genkeras", kernel_spec_manager=specs)
 
 
 def _environment(root, profile):

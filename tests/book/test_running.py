@@ -53,6 +53,24 @@ def test_the_page_of_an_executed_chapter(project, capfd):
     assert "chapter 1 · cell 6/6 · " in console.out
 
 
+def test_what_cpp_code_writes_is_shown_once_and_its_chatter_never(project, monkeypatch, capfd):
+    monkeypatch.delenv("PYTEST_CURRENT_TEST")  # where ipykernel finds it, it watches no descriptor
+    lines = "I0000 00:00:17.5 30 port.cc:153] oneDNN\\nE0000 00:00:17.5 30 a.cc:1] no memory\\n"
+    write = f'import os, time\nos.write(2, b"{lines}")\ntime.sleep(1)\n'
+    _edit(project / "chapters" / "01_toy.py", "import pathlib\n", f"import pathlib\n{write}")
+    building.chapter(project, "1")
+    error = capfd.readouterr().err
+    assert error.count("no memory") == 1
+    assert "oneDNN" not in error
+
+
+def test_the_last_words_of_a_kernel_that_dies_are_shown(project):
+    end = 'import os\nos.write(2, b"out of memory")\nos._exit(9)\n'
+    _edit(project / "chapters" / "01_toy.py", "import pathlib\n", f"import pathlib\n{end}")
+    with pytest.raises(ChapterError, match="the kernel died in cell 2 of 6\nout of memory"):
+        building.chapter(project, "1")
+
+
 def test_only_what_changed_is_executed_again(project, runs):
     building.chapter(project, "1")
     first = (project / "build" / "pages" / "01_toy.md").read_text()
