@@ -173,12 +173,29 @@ def input_shapes(network):
     return shapes if isinstance(shapes, list) else [shapes]
 
 
+def has_method(model, method, others):
+    """Raises if a model lacks a method.
+
+    Args:
+        model: what was handed in for a model.
+        method: name of the method.
+        others: what serves models without it, in words.
+    """
+    if not callable(getattr(model, method, None)):
+        raise ValueError(
+            f"Expected a model with {method}; {others}. Received: {type(model).__name__}"
+        )
+
+
 def numeric_array(name, value):
     """`value` as a NumPy array of real numbers."""
     try:
         array = np.asarray(value)
     except ValueError as error:
-        raise ValueError(f"Expected {name} to be an array. Received: {error}") from error
+        hint = "; labels go into {'x': x, 'condition': labels}" if type(value) is tuple else ""
+        raise ValueError(
+            f"Expected {name} to be an array{hint}. Received: {type(value).__name__}, {error}"
+        ) from error
     if array.dtype.kind not in "biuf" and array.dtype.name != "bfloat16":
         hint = (
             "; of a split of a genkeras data set pass its `.x`" if hasattr(value, "labels") else ""

@@ -516,6 +516,13 @@ def test_bad_x(plain, method, case):
     refused(plain, message, getattr(plain, method), x)
 
 
+def test_a_pair_of_rows_and_labels(labelled):
+    pair = np.zeros((3, 4), "float32"), np.zeros(3, "int32")
+    message = "x to be an array; labels go into {'x': x, 'condition': labels}. Received: tuple"
+    refused(labelled, message, labelled.fit, pair, verbose=0)
+    refused(labelled, message, labelled.log_prob, pair)
+
+
 @pytest.mark.parametrize("case", BAD_CONDITIONS)
 def test_bad_conditions(labelled, case):
     condition, message = BAD_CONDITIONS[case]

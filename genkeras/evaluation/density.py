@@ -24,9 +24,12 @@ def log_probs(model, x, condition=None, batch_size=500):
         Float64 array of shape `(n,)`, in nats.
 
     Raises:
-        ValueError: If `x` is empty, `condition` has another length, `batch_size` is no positive
-            integer or the model does not return one number per example.
+        ValueError: If the model has no `log_prob`, `x` is empty, `condition` has another length,
+            `batch_size` is no positive integer or the model does not return one number per example.
     """
+    checks.has_method(
+        model, "log_prob", "importance_nll measures bounds, parzen_log_likelihood samples"
+    )
     x = np.asarray(x)
     if x.ndim == 0 or len(x) == 0:
         raise ValueError(f"Expected x with at least one example. Received: shape {x.shape}.")

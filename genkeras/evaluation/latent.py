@@ -24,9 +24,11 @@ def importance_nll(model, x, num_importance_samples, condition=None, batch_size=
         hold the bias of the estimate, which falls with the number of samples.
 
     Raises:
-        ValueError: If `x` is empty, `condition` has another length, `batch_size` is no positive
-            integer or the model refuses the number of draws or the seed.
+        ValueError: If the model has no `estimate_log_prob`, `x` is empty, `condition` has another
+            length, `batch_size` is no positive integer or the model refuses the number of draws or
+            the seed.
     """
+    checks.has_method(model, "estimate_log_prob", "mean_nll measures exact densities")
     checks.positive_int("batch_size", batch_size)
     x = np.asarray(x)
     if x.ndim == 0 or len(x) == 0:
@@ -64,11 +66,13 @@ def active_units(model, x, condition=None, threshold=0.01):
         Boolean array `(latent_dim,)`; of a model with several layers of latents a tuple of them.
 
     Raises:
-        ValueError: If `x` has fewer than two examples or the threshold is no number >= 0.
+        ValueError: If the model has no `posterior_mean`, `x` has fewer than two examples or the
+            threshold is no number >= 0.
 
     Note:
         Of a second layer the mean is taken at the mean of the first, not averaged over it.
     """
+    checks.has_method(model, "posterior_mean", "only models with latents have active ones")
     if np.ndim(x) == 0 or len(x) < 2:
         raise ValueError(f"Expected x with at least two examples. Received: shape {np.shape(x)}.")
     if not isinstance(threshold, numbers.Real) or not threshold >= 0:

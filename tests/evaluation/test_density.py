@@ -122,6 +122,7 @@ class PerVariable:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
+        (lambda x: log_probs(None, x), "model with log_prob; .* Received: NoneType"),
         (lambda x: log_probs(Gaussian([0]), x[:0]), "at least one example. Received: shape"),
         (lambda x: log_probs(Gaussian([0]), 1.0), "at least one example. Received: shape"),
         (lambda x: log_probs(Gaussian([0]), x, batch_size=0), "batch_size .* Received: .*0"),

@@ -103,6 +103,8 @@ def test_active_units_of_two_layers():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
+        (lambda x: importance_nll(Codes(), x, 2), "with estimate_log_prob; .* Received: Codes"),
+        (lambda x: active_units(Recording(), x), "with posterior_mean; .* Received: Recording"),
         (lambda x: importance_nll(Recording(), x[:0], 2), "at least one example. Received: shape"),
         (lambda x: importance_nll(Recording(), 1.0, 2), "at least one example. Received: shape"),
         (lambda x: importance_nll(Recording(), x, 2, batch_size=0), "batch_size .*Received: .*0"),
