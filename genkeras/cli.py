@@ -87,7 +87,8 @@ def _doctor(options):
 def _chapter(options):
     from genkeras.book import building
 
-    print(f"wrote {_relative(building.chapter(_root(), options.label))}")
+    page = _relative(building.chapter(_root(), options.label))
+    print(f"wrote {page}, Markdown with its figures beside; `genkeras book` makes a site of all")
 
 
 def _chapters(options):

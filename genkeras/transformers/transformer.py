@@ -128,6 +128,21 @@ class Transformer(SequenceToSequence):
             x = block(x, memory, mask, memory_mask, training=training)
         return self._scored(x)
 
+    def self_attention_maps(self, source):
+        """How much each token of the source looks at each, in every block of the encoder.
+
+        Returns:
+            `(blocks, batch, heads, source length, source length)`, a tensor.
+        """
+        source = tf.constant(self._checked_tokens("source", source))
+        self._ensure_built()
+        mask = padding_mask(source != PAD)
+        x, maps = self._embedded(source, self.source_table, 0), []
+        for block in self.encoder_blocks:
+            maps.append(block.attention_weights(x, mask))
+            x = block(x, mask)
+        return tf.stack(maps)
+
     def attention_maps(self, source, target):
         """How much each token of the target looks at each of the source, in every block.
 

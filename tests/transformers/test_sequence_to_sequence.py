@@ -420,8 +420,11 @@ def test_an_interrupted_run_resumes_to_the_same_bits(tmp_path):
 @pytest.mark.parametrize("name", ["post-norm", "pre-norm"])
 def test_maps_of_attention_in_half_precision(name):
     half, whole = made(name, dtype="mixed_bfloat16"), made(name)
-    found, expected = (model.attention_maps(SOURCE, TARGET) for model in (half, whole))
-    for a, b in zip(tf.nest.flatten(found), tf.nest.flatten(expected), strict=True):
+    found, expected = (
+        (model.attention_maps(SOURCE, TARGET), model.self_attention_maps(SOURCE))
+        for model in (half, whole)
+    )
+    for a, b in zip(found, expected, strict=True):
         np.testing.assert_allclose(tf.cast(a, tf.float32), b, atol=0.1)  # eight bits, few layers
 
 
@@ -431,6 +434,25 @@ def test_maps_of_attention_show_what_the_decoder_looks_at():
     assert maps.shape == (2, 3, 2, 3, 4)
     np.testing.assert_allclose(maps.sum(axis=-1), 1, rtol=1e-5)
     assert not maps[:, 2, :, :, 2:].any()  # the padding of the third source
+
+
+@pytest.mark.parametrize("name", ["post-norm", "pre-norm"])
+def test_maps_of_self_attention_are_those_that_the_encoder_used(name, monkeypatch):
+    model = made(name)
+    maps = model.self_attention_maps(SOURCE).numpy()
+    assert maps.shape == (2, 3, 2, 4, 4)
+    np.testing.assert_allclose(maps.sum(axis=-1), 1, rtol=1e-5)
+    assert not maps[:, 2, :, :, 2:].any()
+    # Computed once more from what the last block asks its attention for.
+    attention, asked = model.encoder_blocks[-1].self_attention, []
+    attend = attention.attend
+    monkeypatch.setattr(attention, "attend", lambda *a: (asked.extend(a), attend(*a))[1])
+    model.encode(tf.constant(SOURCE))
+    x, keys, _, mask, _ = asked
+    queries = attention.query_dense(x).numpy().reshape(3, 4, 2, 4).swapaxes(1, 2)
+    scores = queries @ keys.numpy().swapaxes(2, 3) / 2
+    expected = special.softmax(np.where(mask, scores, -np.inf), axis=-1)
+    np.testing.assert_allclose(maps[-1], expected, rtol=1e-4, atol=1e-6)
 
 
 def bad(**changed):
