@@ -73,7 +73,9 @@ def apart(a, b):
 # token of the one may depend on any tokens of the other. Our task is small enough to be known
 # completely: a number in **Korean words**, syllable by syllable, is to be written in **English
 # words**. Korean counts in groups of four digits, English in groups of three. So the answer cannot
-# be found word by word: 십만 (*sip man*, ten ten-thousands) is *one hundred thousand*.
+# be found word by word: 십만 (*sip man*, ten ten-thousands) is *one hundred thousand*. Korean has
+# two series of number words: one taken from Chinese (일, 이, 삼), for all numbers, and a native one
+# (하나, 둘, 셋), for counting under one hundred.
 
 # %%
 max_digits = book.setting(default=5, full=7)
@@ -155,10 +157,9 @@ book.say(
 #
 # The notes name what makes sequences hard. One may be *trimmed*: its end is missing. Something may
 # be *omitted* from the middle. It may be *permuted*. With number words each of the three makes
-# another number, mostly a quite different one, and we know which. So we can ask models about
-# changed sequences and still say what is right. Of every test number we make all changed forms that
-# are proper Korean numbers above 99, with no more digits than in the data, and in no other set, and
-# keep one by chance.
+# another number, and we know which. So we can ask models about changed sequences and still say what
+# is right. Of every test number we make all changed forms that are proper Korean numbers above 99,
+# with no more digits than in the data, and in no other set, and keep one by chance.
 
 
 # %%
@@ -228,11 +229,17 @@ book.table(
 #
 # 1. **Everything goes through one state** of fixed size, however long the source is.
 # 2. **The way is long.** What token $j$ has to say to the end of a source of $n$ tokens passes
-#    through $n - j$ steps. Along the straight way the derivative is a product of gates, $\prod_k
-#    f_k$: with gates below one it falls geometrically. (There are other ways, through the gates
-#    themselves, with weights in place of $f$.) If a token is omitted, all before it come to the end
-#    by a step less; nothing in the network makes it treat them as it did.
+#    through $n - j$ steps. (A network that reads backwards has $j - 1$ in its place.) Along the
+#    straight way the derivative is a product of gates, $\prod_k f_k$: with gates below one it falls
+#    geometrically. (There are other ways, through the gates themselves, with weights in place of
+#    $f$.) If a token is omitted, all before it reach the end through one step fewer. If two are
+#    swapped, each comes through another number of steps. If the end is trimmed, the writer starts
+#    from a state that was in the middle of the way. Nothing in the network makes it treat these
+#    states as it did.
 # 3. **The steps wait for each other.** No hardware can do the second step before the first.
+#
+# (A Transformer is not free of the second: after a gap every token is at another place. But how
+# many steps lie between two tokens does not depend on what was left out.)
 #
 # The second can be looked at before any training. We draw sequences of random vectors, and measure
 # how much the last output changes with each input: the length of the derivative $\partial h_n /
@@ -420,7 +427,7 @@ book.say(
     seen here. The matrix of scores is **not symmetric**: *Thinking* on *Machines* has
     {scores[0, 1]}, *Machines* on *Thinking* {scores[1, 0]}, since what a word asks and what it is
     found by are different vectors. So a score is not a likeness between words. And a word need not
-    attend to itself: *Thinking* gives itself {weights[0, 0]:.0%}.
+    attend mostly to itself: *Thinking* gives itself {weights[0, 0]:.0%}.
     """
 )
 
@@ -443,11 +450,12 @@ book.say(
 # \frac{\partial p_i}{\partial s_j} = p_i\, (\delta_{ij} - p_j) ,
 # $$
 #
-# which is zero if one weight is 1 and the others 0. Scores with a standard deviation of 16 differ
-# by so much that the largest takes nearly all: the query looks at one key, chosen by chance at the
-# start, and a small change of the weights does not change that. Divided by too much, all weights
-# are $1/n$ and the query looks at nothing in particular. What moves in training is $q$, and with
-# $s_j = q \cdot k_j / c$ and the keys as rows of $K$ the chain rule gives
+# which is zero if one weight is 1 and the others 0. Scores with a standard deviation of 16, as for
+# $d_k = 256$, differ by so much that the largest takes nearly all: the query looks at one key,
+# chosen by chance at the start, and a small change of the scores does not change that. Divided by
+# too much, all weights are $1/n$ and the query looks at nothing in particular. The matrix $W^Q$
+# gets its gradient through $q$, and with $s_j = q \cdot k_j / c$ and the keys as rows of $K$ the
+# chain rule gives
 #
 # $$
 # \frac{\partial p}{\partial q} = \frac{1}{c} \big( \operatorname{diag}(p) - p\, p^\top \big) K .
@@ -525,10 +533,12 @@ book.say(
     f"{median_slopes[0]} without a divisor, {median_slopes[1]} with the square root and "
     f"{median_slopes[2]} with $d_k$ (@fig:scaling). Without a divisor its *mean* is "
     f"{plain[at][2].mean():.2f}, with the square root {root[at][2].mean():.2f}: now and then the "
-    "two largest scores are close and the derivative is large. A derivative of less than a tenth "
-    f"of {median_slopes[1]} have {stuck[0]:.0%} of the queries without a divisor, {stuck[1]:.0%} "
-    f"with the square root and {stuck[2]:.0%} with $d_k$. So without the divisor few queries learn "
-    "much at a time and most next to nothing; with $d_k$ all learn slowly."
+    "two largest scores are close and the derivative is large. Of the queries "
+    f"{stuck[0]:.0%} have a derivative below a tenth of {median_slopes[1]} without a divisor, "
+    f"{stuck[1]:.0%} with the square root and {stuck[2]:.0%} with $d_k$. So in plain gradient "
+    "descent without the divisor few queries learn much at a time and most next to nothing; with "
+    "$d_k$ all learn slowly. (Adam, met below, evens out a factor that all gradients share, so "
+    "with it the harm of $d_k$ is less direct. We did not train this.)"
 )
 weight = 0.88
 gap = math.log(weight / (1 - weight))
@@ -562,7 +572,7 @@ book.box(
 #
 # With $W^O$ cut into $h$ blocks of rows, $W^O_1, \dots, W^O_h$, the product of the long row with
 # the tall matrix is $Z = \sum_i H_i W_i^O$. So *concatenate and project* is the same as *project
-# each head and add*: no head is treated by what another has found.
+# each head and add*: what becomes of one head's result does not depend on the others.
 #
 # The vectors of a head have $d_k = d / h$ numbers, where $d$ is the length of $x$. That is a
 # choice, which keeps the cost what it was: $h$ matrices of $d \times d/h$ are one of $d \times d$.
@@ -641,7 +651,8 @@ book.box(
 # A head with $d_k < d$ has a price. Its scores are $x_i W^Q (W^K)^\top x_j^\top$, and the matrix in
 # the middle has rank $d_k$ at most: a head compares $d_k$ features of two tokens. Sixteen heads of
 # four features and four heads of sixteen have equally many weights and need equally many
-# multiplications (but four times as many weights between tokens), and can do different things.
+# multiplications (but sixteen heads make four times as many attention weights), and can do
+# different things.
 #
 # ## Attention knows no order
 #
@@ -656,7 +667,9 @@ book.box(
 #
 # since $\Pi^\top \Pi = I$. Permuted tokens give permuted results and nothing else: **the same set
 # of vectors**. What acts at each place alone keeps that property. A stack of such layers reads a
-# bag of words. In it 이십삼 (23) and 삼십이 (32) are the same.
+# bag of words. In it 이십삼 (23) and 삼십이 (32) are the same. (This holds where each token may
+# look at all. Where it may look back only, as in the second half of the model below, a token can
+# tell how many are before it, and order is not lost.)
 #
 # So the place must be put into the vectors. The paper adds to the vector of the token at place $t$
 # the vector $\pi(t)$ of sines and cosines, with frequencies $\omega_i = 10000^{-2i/d}$ for $i = 0,
@@ -681,10 +694,11 @@ book.source(sinusoidal_positions)
 # The matrix depends on the shift $k$ and not on the place $t$. With one such block $R_i(k)$ for
 # each frequency, $\pi(t + k) = R(k)\, \pi(t)$ for *all* $t$. Two things follow. A linear map, such
 # as $W^Q$, can turn "my place" into "three places before me": a head can learn to look at relative
-# places. And since $R(k)$ is orthogonal,
+# places. And $\pi(t) = R(t)\, \pi(0)$, $\pi(t + k) = R(t)\, \pi(k)$ with the same orthogonal
+# $R(t)$, which changes no dot product; $\pi(0)$ has sines 0 and cosines 1. So
 #
 # $$
-# \pi(t) \cdot \pi(t + k) = \sum_i \cos \omega_i k ,
+# \pi(t) \cdot \pi(t + k) = \pi(0) \cdot \pi(k) = \sum_i \cos \omega_i k ,
 # $$
 #
 # a function of the distance alone. It is largest at $k = 0$, where it is $d / 2$. The slow waves
@@ -770,44 +784,59 @@ book.box(
     The notes show two pictures, one of a vector of four and one "as it is done recently", without a
     word on how they differ. They are the two layouts of @fig:waves: sine and cosine of each
     frequency **in turn**, as the paper writes it, and **all sines, then all cosines**, as its code
-    had it. One is a permutation of the other's entries: with that permutation the tables differ by
-    {apart(waves[:, order], halves)}. For the model it makes no difference. If the entries of all
-    vectors are permuted, $x \\to x P$, and the rows of the matrices that read them likewise, $W
-    \\to P^\\top W$, then $x P P^\\top W = x W$. We do that to a layer of the library: with the
-    second layout, permuted vectors of tokens and permuted rows its results differ from the first by
-    {apart(other(again, again).numpy(), in_turn)}. Weights are drawn at random and tokens' vectors
-    are learned, so no order of entries is better to start from. The shift is still a rotation, with
-    the rows and columns of $R(k)$ permuted: it holds to {apart(turned_halves, halves[shift:])}.
+    had it. (That code also spaced the frequencies a little differently, $10000^{{-i/(d/2-1)}}$.)
+    With equal frequencies one is a permutation of the other's entries: with that permutation the
+    tables differ by {apart(waves[:, order], halves)}. For the model it makes no difference. If the
+    entries of all vectors are permuted, $x \\to x P$, and the rows of the matrices that read them
+    likewise, $W \\to P^\\top W$, then $x P P^\\top W = x W$. We do that to a layer of the library:
+    with the second layout, permuted vectors of tokens and permuted rows its results differ from the
+    first by {apart(other(again, again).numpy(), in_turn)}. Weights are drawn at random and tokens'
+    vectors are learned, so no order of entries is better to start from. The shift is still a
+    rotation, with the rows and columns of $R(k)$ permuted: it holds to {apart(turned_halves,
+    halves[shift:])}.
     """,
 )
 
 # %% [markdown]
 # How much is known without order can be computed. A model without positions knows of a source its
 # bag of syllables. The best it can do is to name, for each bag, the most probable number with that
-# bag; no training can do better. We will hold a trained model against this limit.
+# bag. If it also remembers which numbers were in training, it need not name those, for none of them
+# is asked again. We will hold a trained model against both limits.
 
 # %%
 limit_digits = 5
-bags = collections.defaultdict(list)
+above_99 = text.train.source[199:]  # the first are those under 100, in both series
+in_training = {value(source) for source in above_99}
 test_digits = collections.Counter(len(str(value(source))) for source in text.test.source)
-for n in range(100, 10**limit_digits):
-    # How often the test split has numbers of so many digits, of which this is one.
-    share = test_digits[len(str(n))] / (9 * 10 ** (len(str(n)) - 1))
-    bags["".join(sorted(sino_korean(n)))].append(share)
-share_known = sum(map(max, bags.values())) / sum(map(sum, bags.values()))
+
+
+def knowable(candidates):
+    """The bags of syllables of these numbers, and the share that one guess for each bag gets."""
+    of_length = collections.Counter(len(str(n)) for n in candidates)
+    bags = collections.defaultdict(list)
+    for n in candidates:
+        # How often the test split has numbers of so many digits, of which this is one.
+        digits = len(str(n))
+        bags["".join(sorted(sino_korean(n)))].append(test_digits[digits] / of_length[digits])
+    return bags, sum(map(max, bags.values())) / sum(map(sum, bags.values()))
+
+
+all_numbers = range(100, 10**limit_digits)
+bags, share_known = knowable(all_numbers)
+share_unseen = knowable([n for n in all_numbers if n not in in_training])[1]
 
 # %% tags=["hide"]
-above_99 = text.train.source[199:]  # the first are those under 100, in both series
-three_known = sum(value(source) < 1000 for source in above_99)
+three_known = sum(n < 1000 for n in in_training)
 largest_bag = max(bags, key=lambda bag: len(bags[bag]))
 book.say(
-    f"The {10**limit_digits - 100:,} numbers of 3 to {limit_digits} digits have {len(bags):,} "
+    f"The {len(all_numbers):,} numbers of 3 to {limit_digits} digits have {len(bags):,} "
     f"different bags. The fullest, {romanised(' '.join(largest_bag))}, belongs to "
-    f"{len(bags[largest_bag])} numbers. Who always names the most probable one is right for "
+    f"{len(bags[largest_bag])} numbers. Whoever always names the most probable one is right for "
     f"{share_known:.1%} of numbers that have three, four and five digits as often as those of the "
     f"test split ({', '.join(f'{test_digits[k]:,}' for k in range(3, limit_digits + 1))} of "
     f"{len(text.test):,}; of the 900 numbers of three digits {three_known} are in the training "
-    "split)."
+    "split). Whoever remembers all numbers of the training split as well is right for "
+    f"{share_unseen:.1%}."
 )
 
 # %% [markdown]
@@ -825,6 +854,11 @@ book.say(
 # The **encoder** is a stack of such blocks. The **decoder** writes; its blocks have a third
 # sublayer between the two: attention whose queries come from what has been written, and whose keys
 # and values come from the encoder.
+#
+# At the bottom each token has a row of a learned table (times $\sqrt{d}$), to which $\pi(t)$ is
+# added. At the top a linear map makes of the decoder's vector at place $t$ one number for each
+# token, its **logit**; the softmax of the logits is $p(y_t \mid y_{<t}, x)$. What the decoder reads
+# is the target behind a START: at each place the token before the one that it predicts there.
 
 # %% tags=["hide"]
 book.source(EncoderBlock._around)
@@ -855,7 +889,7 @@ book.box(
 # ## Masks
 #
 # In training the whole target is known, and all its places are computed at once. The vector at
-# place $t$ shall predict the token at $t + 1$. If attention let it look there, it could copy the
+# place $t$ has to predict the token at $t + 1$. If attention let it look there, it could copy the
 # answer. So scores at later places are set to $-\infty$ before the softmax; their weights are
 # exactly 0. One triangular **causal mask** does in one pass what a loop over all beginnings of the
 # target would do.
@@ -954,12 +988,13 @@ book.say(
 # model would have written. That is called **teacher forcing**, but it is no trick: it is what the
 # chain rule says, and it is why all places can be trained at once.
 #
-# When the model writes by itself, it reads its own words. After a mistake it is in a place where
-# training never was. Does that make it worse than teacher forcing shows? In one respect it cannot:
-# if the most probable token is right at each place *given the right beginning*, then greedy writing
-# makes each of them in turn; and if greedy writing makes the whole target, it has met only right
-# beginnings. So the share of targets without a mistake is **the same** with and without teacher
-# forcing. What differs is what comes after the first mistake.
+# When the model writes by itself, it reads its own words. After a mistake it has a beginning that
+# training never showed for this source. (S. Bengio and others let training show some.) Does that
+# make it worse than teacher forcing shows? In one respect it cannot: if the most probable token is
+# right at each place *given the right beginning*, then greedy writing makes each of them in turn;
+# and if greedy writing makes the whole target, it has met only right beginnings. So the share of
+# targets without a mistake is **the same** with and without teacher forcing. What differs is what
+# comes after the first mistake.
 #
 # ### Label smoothing
 #
@@ -1140,11 +1175,12 @@ book.say(
 # %% [markdown]
 # ### Four models
 #
-# We train a Transformer, an LSTM that reads and one that writes (with about as many weights), the
-# Transformer without positions and the Transformer with label smoothing. Steps, batches and
-# schedule are the same for all; the peak of the rate is each model's own. (In the default profile
-# it was chosen, among three or more, on validation numbers. No search is on record for those of the
-# full profile, so small differences between models say little.)
+# We train a Transformer; an LSTM that reads the source backwards, so that its first syllables are
+# nearest to the first words (Sutskever and others), and one that writes (together with about as
+# many weights); the Transformer without positions; and the Transformer with label smoothing. Steps,
+# batches and schedule are the same for all; the peak of the rate is each model's own. (In the
+# default profile it was chosen, among three or more, on validation numbers. No search is on record
+# for those of the full profile, so small differences between models say little.)
 
 # %%
 steps = book.setting(default=320, full=1500)
@@ -1290,8 +1326,9 @@ book.table(
     "Percent of numbers translated without a mistake, ± one standard error over numbers; "
     f"{'one training' if len(seeds) == 1 else f'means of {len(seeds)} trainings'} of {steps:,} "
     f"steps of {batch_size} numbers. (Where all or none of n are right the error is 0 by its "
-    f"formula; the share may still be 3 / n away, for {len(text.test)} numbers "
-    f"{300 / len(text.test):.1f} points.) It says how well the share is known for "
+    "formula; with 95 % confidence the share is within 3 / n of it, for "
+    f"{len(text.test):,} numbers {300 / len(text.test):.2g} points.) It says how well the share is "
+    "known for "
     f"{'this training' if len(seeds) == 1 else 'these trainings'}, not how much another would "
     f"differ{spread}. Weights: "
     + listed([f"{name} {models[name].count_params():,}" for name in ("Transformer", "LSTM")])
@@ -1308,8 +1345,13 @@ def lead(kind, one="Transformer", other="LSTM"):
 
 def compared(kind, one="Transformer", other="LSTM"):
     gap, unsure = lead(kind, one, other)
-    words = f"{number(gap, '+.1f')} ± {unsure:.1f}"
-    return words + (" (not clear)" if abs(gap) < 2 * unsure else "")
+    places = 1 if unsure >= 0.05 else 2
+    words = f"{number(gap, f'+.{places}f')} ± {unsure:.{places}f}"
+    if abs(gap) < 2 * unsure:
+        return f"{words} (not clear)"
+    ours, theirs = (right[name, kind].mean(axis=1) for name in (one, other))
+    overlap = len(seeds) > 1 and ours.min() <= theirs.max() and theirs.min() <= ours.max()
+    return words + (" (single trainings overlap)" if overlap else "")
 
 
 def drop(name):
@@ -1332,9 +1374,8 @@ round_right = {
     name: [100 * right[name, "trimmed"][:, round_ones == ends].mean() for ends in (False, True)]
     for name in drops
 }
-way = int(source_lengths.max())
+way = int(source_lengths.max() + target_lengths.max())
 behind = lead("new numbers")[0] <= 0
-best_of_bag = 100 * share_known
 short_enough = np.array([value(s) < 10**limit_digits for s in text.test.source])
 nopos = 100 * right["no positions", "new numbers"].mean(axis=0)[short_enough]
 leads = listed(
@@ -1348,9 +1389,10 @@ book.box(
     f"percentage points on average, and the Transformer {number(drops['Transformer'], '.1f')} "
     "(@table:right). "
     + (
-        "So the three changes trouble recurrence little here. The sources are short: the way "
-        f"through the network has {way} steps at most, over which the derivative of @fig:distance "
-        f"falls to {by_distance['LSTM'][way] / by_distance['LSTM'][0]:.2f} of its first value, and "
+        "So the three changes trouble recurrence little here. The sequences are short: from a "
+        f"syllable to a word there are at most {way} steps of reader and writer, over which the "
+        "derivative of @fig:distance falls to "
+        f"{by_distance['LSTM'][way] / by_distance['LSTM'][0]:.2f} of its first value, and "
         "training can mend that. "
         if drops["LSTM"] < 5
         else "So the three changes do trouble recurrence here. "
@@ -1371,11 +1413,12 @@ book.box(
 )
 book.say(
     f"Without positions {mean_error(nopos, '.1f')}% of the {len(nopos):,} new numbers of at most "
-    f"{limit_digits} digits are right. A bag of syllables allows {best_of_bag:.1f}% of numbers "
-    "with as many digits as these"
+    f"{limit_digits} digits are right. A bag of syllables allows {share_known:.1%} of numbers with "
+    f"as many digits as these, and {share_unseen:.1%} with all training numbers in memory"
     + (
-        ": the model has learned about all that can be known without order. "
-        if abs(nopos.mean() - best_of_bag) < 200 * math.sqrt(share_known / len(nopos))
+        ": the model has learned about all that can be known without order and without memory of "
+        "single numbers. "
+        if abs(nopos.mean() - 100 * share_known) < 200 * math.sqrt(share_known / len(nopos))
         else ". "
     )
     + "With positions it is "
@@ -1412,8 +1455,8 @@ book.say(
     f"**One digit more.** Of these numbers {listed(shares)} (@fig:lengths, @table:beyond). "
     + (
         "Neither has learned the rule, and the new places are not the only reason, since sources "
-        "of known length fail as well. Every syllable and every word was in training; new is in "
-        "which order they come. The first word is right in "
+        "of known length fail as well. Every syllable and every word was in training; only their "
+        "order is new. The first word is right in "
         f"{listed([f'{share:.0%} ({name})' for name, share in first_word.items()])} of the cases. "
         "A model that is right on new numbers of known lengths has learned how to do *those*; "
         "nothing in its loss says what to do beyond."
@@ -1606,15 +1649,17 @@ book.table(
     f"Ways to write {len(asked):,} new numbers with a Transformer that was stopped after "
     f"{early_steps} steps; ± one standard error over numbers. Log p: of what is written, nats. "
     "Search: wrong, while the right translation is more probable. Model: wrong, and it is not. No "
-    "end: longer than 20 tokens.",
+    "end: longer than 20 tokens. Temperature: what logits are divided by before the softmax; below "
+    "1, probable tokens become more probable.",
     name="ways",
 )
 gained = 100.0 * way_right["beam of 4, sums"] - 100.0 * way_right["greedy"]
 book.say(
-    f"The beam changes the share of right numbers by {mean_error(gained, '+.1f')} points against "
-    "greedy writing (@table:ways). Draws are right less often the flatter the distribution is: a "
-    "sequence of several tokens has several occasions to draw a wrong one. That is no fault of "
-    "drawing: a draw is the right translation with just the probability that the model gives it. "
+    "The beam that compares sums changes the share of right numbers by "
+    f"{mean_error(gained, '+.1f')} points against greedy writing (@table:ways). Draws are right "
+    "less often the flatter the distribution is: a sequence of several tokens has several "
+    "occasions to draw a wrong one. That is no fault of drawing: a draw is the right translation "
+    "with just the probability that the model gives it. "
     f"(That probability is {np.exp(log_p_right).mean():.3f} on average, and the share of draws "
     f"that are right {way_right['draws'].mean():.3f}.)"
 )
@@ -1676,23 +1721,49 @@ maps = translator.attention_maps(**encoded(pair)).numpy()[-1, 0]  # of the last 
 # %% tags=["fold"]
 columns = [*romanised(pair.source[0]).split(), "END"]
 lines = [*pair.target[0].split(), "END"]
-with plots.style():
-    figure, axes = plt.subplots(2, 2, figsize=(7.2, 6.6), sharex=True, sharey=True)
-    for k, (axis, picture) in enumerate(zip(axes.flat, maps, strict=False)):
-        image = axis.imshow(picture, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-        axis.set_xticks(range(len(columns)), columns, rotation=60, fontsize=8)
-        axis.set_yticks(range(len(lines)), lines, fontsize=8)
-        axis.set_title(f"head {k + 1}", fontsize=9)
-        axis.grid(False)
-    figure.supxlabel("syllable of the source", fontsize=10)
-    figure.supylabel("word that is written", fontsize=10)
-    figure.colorbar(image, ax=axes, label="weight", shrink=0.6)
+
+
+def heads_drawn(pictures, rows, down):
+    """A picture for each head, with the syllables of the source across."""
+    with plots.style():
+        figure, axes = plt.subplots(2, 2, figsize=(7.2, 6.6), sharex=True, sharey=True)
+        for k, (axis, picture) in enumerate(zip(axes.flat, pictures, strict=True)):
+            image = axis.imshow(picture, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+            axis.set_xticks(range(len(columns)), columns, rotation=60, fontsize=8)
+            axis.set_yticks(range(len(rows)), rows, fontsize=8)
+            axis.set_title(f"head {k + 1}", fontsize=9)
+            axis.grid(False)
+        figure.supxlabel("syllable that is looked at", fontsize=10)
+        figure.supylabel(down, fontsize=10)
+        figure.colorbar(image, ax=axes, label="weight", shrink=0.6)
+    return figure
+
+
 book.figure(
-    figure,
+    heads_drawn(maps, lines, "word that is written"),
     "attention",
-    f"Weights of the last decoder block on the syllables of {value(pair.source[0]):,}, by head; "
-    "each row, that of the word written next, adds up to 1.",
+    f"Weights of the last decoder block on the syllables of {value(pair.source[0]):,}, by head. A "
+    "row has the name of the word that is written from it and adds up to 1.",
     alt="Four maps of English words against Korean syllables, with dark cells where a head looks.",
+)
+within = translator.self_attention_maps(encoded(pair)["source"]).numpy()[0, 0]  # the first block's
+book.figure(
+    heads_drawn(within, columns, "syllable that looks"),
+    "self",
+    f"Weights of the first encoder block, by head: how much each syllable of "
+    f"{value(pair.source[0]):,} looks at each. Only here are the vectors that are mixed still "
+    "those of single syllables and their places.",
+    alt="Four square maps of the same syllables against each other, with dark cells where a head "
+    "looks.",
+)
+neighbours = np.arange(len(columns) - 1)
+nearby = within[:, neighbours, neighbours + 1] + within[:, neighbours + 1, neighbours]
+on_neighbours = nearby.sum(axis=1) / len(columns)
+book.say(
+    "In the encoder a syllable can look both ways (@fig:self). On the syllable before and the one "
+    f"after, together, lie {listed([f'{share:.0%}' for share in on_neighbours])} of the weight of "
+    "the four heads; even weights would put "
+    f"{2 * (len(columns) - 1) / len(columns) ** 2:.0%} there."
 )
 
 # %% [markdown]
@@ -1774,13 +1845,13 @@ if book.setting(default=False, full=True):
         "A sentence of Multi30k and its translation by a Transformer after 8 epochs (recipe "
         f"`{recipe.MULTI30K_RECIPE.name}` has {recipe.MULTI30K['epochs']}), in byte pairs; weights "
         "of the last decoder block, mean of its heads.",
-        alt="A map of German pieces against English pieces, dark near the diagonal and where the "
-        "order of words differs.",
+        alt="A map of German pieces against English pieces, with dark cells where the model looks.",
     )
     book.say(
         f"The same on real sentences (@fig:german): *{in_english[sentence]}* is written as "
         f"*{pieces.target.decode(best[:, 1:])[0]}*; the reference of Multi30k is "
-        f"*{pieces.test.pairs.target[sentence]}*."
+        f"*{pieces.test.pairs.target[sentence]}*. After so few epochs a translation can be "
+        "fluent and wrong; the weights look no worse for it."
     )
 
 # %% [markdown]
@@ -1862,10 +1933,10 @@ traps = {
     "the reference itself": (reference, reference, "that is 100"),
     "last word wrong": (last_wrong, reference, "a wrong number, and the score is high"),
     "with *and*": (with_and, reference, "right, as many say it; one reference cannot know"),
-    "with hyphens": (hyphens, reference, "right; what a word is decides the tokeniser"),
+    "with hyphens": (hyphens, reference, "right; the tokeniser decides what a word is"),
     "a capital at the start": (reference.capitalize(), reference, "right; case counts"),
     "all words in alphabetical order": (same_words, reference, "all words right, none in place"),
-    "a right short number": ("five hundred", "five hundred", "no run of four words: 0, alone"),
+    "a right short number": ("five hundred", "five hundred", "no run of four words: 0 by itself"),
     "the last word left out": (cut_short, reference, "every precision is 1; brevity"),
 }
 book.table(
@@ -1894,8 +1965,8 @@ mean_bleu = {
 try:
     library_bleu = {key: tokenised_bleu(*both) for key, both in sets.items()}
     agreement = (
-        "The library's `tokenised_bleu`, which asks sacreBLEU, differs from our fifteen lines by "
-        f"at most {max(abs(library_bleu[key] - whole_bleu[key]) for key in sets):.0e}. "
+        "The library's `tokenised_bleu`, which asks sacreBLEU, differs from our functions by at "
+        f"most {apart([*library_bleu.values()], [*whole_bleu.values()])}. "
     )
 except ImportError:
     agreement = ""  # without the extra `text` there is no sacreBLEU
@@ -2015,8 +2086,9 @@ book.box(
 
 # %% [markdown]
 # **Exercise 10.3.** How many weights has a Transformer with $N$ blocks on each side, vectors of $d$
-# numbers, $f$ hidden units, biases everywhere, and one table of $V$ vectors for both sides and for
-# the output? Check with the base model of the paper: $N = 6$, $d = 512$, $f = 2048$, $V = 37000$.
+# numbers, $f$ hidden units, biases in all dense layers of the blocks, and one table of $V$ vectors
+# for both sides and for the output, which has no bias? Check with the base model of the paper: $N =
+# 6$, $d = 512$, $f = 2048$, $V = 37000$.
 
 
 # %% tags=["hide"]
@@ -2096,6 +2168,8 @@ book.box(
 # - S. Bengio and others, *Scheduled sampling for sequence prediction with recurrent neural
 #   networks*, 2015, [arXiv:1506.03099](https://arxiv.org/abs/1506.03099). The other side of teacher
 #   forcing.
+# - J. Ba, J. Kiros, G. Hinton, *Layer normalization*, 2016,
+#   [arXiv:1607.06450](https://arxiv.org/abs/1607.06450).
 # - S. Jain, B. Wallace, *Attention is not explanation*, 2019,
 #   [arXiv:1902.10186](https://arxiv.org/abs/1902.10186).
 # - K. Papineni and others, *BLEU: a method for automatic evaluation of machine translation*, 2002,
