@@ -792,8 +792,8 @@ book.box(
     with the second layout, permuted vectors of tokens and permuted rows its results differ from the
     first by {apart(other(again, again).numpy(), in_turn)}. Weights are drawn at random and tokens'
     vectors are learned, so no order of entries is better to start from. The shift is still a
-    rotation, with the rows and columns of $R(k)$ permuted: it holds to {apart(turned_halves,
-    halves[shift:])}.
+    rotation, with the rows and columns of $R(k)$ permuted: it holds to
+    {apart(turned_halves, halves[shift:])}.
     """,
 )
 

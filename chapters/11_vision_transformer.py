@@ -11,13 +11,14 @@
 
 # %% tags=["fold"]
 import itertools
+import math
 import time
 
 import keras
 import numpy as np
 import tensorflow as tf
 from matplotlib import pyplot as plt
-from scipy.stats import spearmanr
+from scipy.stats import entropy, rankdata, spearmanr
 
 from genkeras import VisionTransformer, book, plots
 from genkeras.book.prose import error, listed, mean_error, number
@@ -160,9 +161,9 @@ book.say(
 # ## From image to label, shape by shape
 #
 # The $N$ vectors go through the encoder of chapter 10 (in its pre-norm form), and $N$ vectors come
-# out. The label must come from somewhere. As in BERT, a learned vector is put in front of the
-# sequence, the **class token**. It holds nothing of the image. In each block it looks at the
-# patches and adds what it finds; what it has become at the end goes to a linear classifier:
+# out. The label must come from somewhere. As in BERT, a reader of text, a learned vector is put in
+# front of the sequence, the **class token**. It holds nothing of the image. In each block it looks
+# at the patches and adds what it finds; what it has become at the end goes to a linear classifier:
 #
 # $$
 # \begin{aligned}
@@ -174,8 +175,11 @@ book.say(
 # $$
 #
 # $T$ is a table of $1 + N$ learned vectors, one for each position. There is no decoder, since
-# nothing is written, and no mask, since no patch comes before another. The MLP has GELU in place of
-# ReLU. In the library:
+# nothing is written, and no mask, since no patch comes before another. MHA is attention with
+# several heads, LN layer normalisation, and MLP the small network of two layers, here with GELU,
+# $x\, \Phi(x)$ with the normal distribution function, a smooth ReLU. *Pre-norm* is what the
+# equations show: a sublayer reads the normalised vector, and what it finds is added to the vector
+# as it was (Xiong and others). In the library:
 
 # %% tags=["hide"]
 book.source(VisionTransformer.call)
@@ -600,17 +604,23 @@ book.say(
         else ", the Vision Transformer with none"
     )
     + f" (@fig:curve, @table:curve). From {counts[0]:,} images to {most:,} the errors fall by a "
-    f"factor of {fewer['ViT']:.1f} for the Vision Transformer and {fewer['CNN']:.1f} for the "
-    "other. "
+    f"factor of {fewer['ViT']:.1f} for the Vision Transformer and {fewer['CNN']:.1f} for the CNN. "
     + (
-        f"In points its lead falls from {gaps[counts[0]].mean():.1f} to {gaps[most].mean():.1f}"
+        f"In points the CNN's lead falls from {gaps[counts[0]].mean():.1f} to {gaps[most].mean():.1f}"
         if gaps[counts[0]].mean()
         > gaps[most].mean() + 2 * np.hypot(*map(error, (gaps[counts[0]], gaps[most])))
-        else f"In points its lead is {number(gaps[counts[0]].mean(), '.1f')} and "
+        else f"In points the CNN's lead is {number(gaps[counts[0]].mean(), '.1f')} and "
         f"{number(gaps[most].mean(), '.1f')}"
     )
     + f"; the Vision Transformer has {times_wrong[0]:.1f} times as many errors with "
-    f"{counts[0]:,} images and {times_wrong[1]:.1f} times with {most:,}. All have been trained for "
+    f"{counts[0]:,} images and {times_wrong[1]:.1f} times with {most:,}. The averaged CNN, which "
+    "has the most built in, is "
+    + " and ".join(
+        f"{mean_error(shares('CNN, averaged', n) - shares('ViT', n), '+.1f')} points from the Vision "
+        f"Transformer with {n:,} images"
+        for n in (counts[0], most)
+    )
+    + ". All have been trained for "
     f"{schedule['steps']:,} steps, which with {most:,} images is "
     f"{schedule['steps'] * schedule['batch'] / most:.1f} passes over them, so this end shows "
     "how fast a network learns as well as how much data it needs. "
@@ -718,7 +728,13 @@ book.say(
     "start from different tables. If the table is permuted too and the seed is the same, then "
     f"after 10 steps no logit of a test image differs by more than {small(apart[10])}, and after "
     f"all {schedule['steps']:,} steps, in which rounding has had time to grow, by "
-    f"{small(apart[schedule['steps']])}; {same:.1%} of the answers are the same."
+    f"{small(apart[schedule['steps']])}; {same:.1%} of the answers are the same. "
+    + (
+        "With the pixels permuted the Vision Transformer loses nothing that is clear: here it gains "
+        "nothing from patches of neighbouring pixels either."
+        if losses["ViT", "pixels permuted"].mean() < 2 * error(losses["ViT", "pixels permuted"])
+        else ""
+    )
 )
 apart_scrambled = shares("ViT", "pixels permuted") - shares("CNN, averaged", "pixels permuted")
 book.say(
@@ -827,9 +843,9 @@ book.say(
 # ## What the positions learn
 #
 # The table $T$ is all that tells places apart. It starts with independent normals of scale 0.02:
-# different rows, so places can be told apart from the start, and what a row means the other weights
-# can learn. But position 1 is then no nearer to position 2 than to the last one. Is it so after
-# training? The cosine of two rows, $t_i \cdot t_j / (|t_i|
+# different rows, so places can be told apart from the start, and the other weights can learn what
+# each row means. But position 1 is then no nearer to position 2 than to the last one. Is it so
+# after training? The cosine of two rows, $t_i \cdot t_j / (|t_i|
 # |t_j|)$, says how similar they are. For each patch we draw its cosine with all others as a map of
 # the image.
 #
@@ -956,11 +972,13 @@ book.say(
         if moved_rank.mean() - 2 * error(moved_rank) > max(0, rank["trained"].mean())
         else ""
     )
-    + "With nearness in the *sequence*, by which a patch is close to the last one of the row "
-    f"above, the last correlation is {mean_error(line_rank)}: "
+    + "With nearness in the *sequence*, by which the first patch of a row is next to the last one "
+    f"of the row above, the last correlation is {mean_error(line_rank)}: "
     + (
         "what has been learned has two dimensions. "
         if (moved_rank - line_rank).mean() > 2 * error(moved_rank - line_rank)
+        else "after so short a training the table shows no grid. "
+        if moved_rank.mean() < 2 * error(moved_rank)
         else "that does not decide whether what has been learned has two dimensions. "
     )
     + "The paper's models, trained far longer on far more images, show rows "
@@ -973,7 +991,9 @@ book.say(
     f"its logits differ from those on the originals by {small(bag_gap)} at "
     "most. Fixed waves of row and column change the accuracy of the learned table by "
     f"{mean_error(by_waves, '+.1f')} points, fixed random rows by "
-    f"{mean_error(by_random, '+.1f')}."
+    f"{mean_error(by_random, '+.1f')}. (The two fixed tables differ in size as well: a row of waves "
+    f"has length {np.linalg.norm(waves_2d[1:], axis=1).mean():.1f}, a random one "
+    f"{np.linalg.norm(random_rows[1:], axis=1).mean():.2f}.)"
     + (
         " So most of what positions bring here is that places can be told apart at all."
         if abs(by_random.mean()) < without.mean() / 4
@@ -1044,12 +1064,13 @@ reach = {
     "trained": [],
     "trained with moves": [],
 }
-all_maps = {}
+all_maps, evenness = {}, []
 for seed in seeds:
     all_maps[seed] = maps_of(trainers["ViT"].load(fits["ViT", most, seed]))
     reach["trained"].append(attention_distance(all_maps[seed]))
     with_moves = maps_of(trainers["ViT"].load(fits["ViT", "moved", seed]))
     reach["trained with moves"].append(attention_distance(with_moves))
+    evenness.append(entropy(with_moves, axis=-1).mean() / math.log(grid**2 + 1))
 reach = {name: np.array(found) for name, found in reach.items()}  # (seeds, blocks, heads)
 
 # %% tags=["fold"]
@@ -1091,10 +1112,12 @@ book.say(
     + listed(
         [f"{value:.2f} (block {k})" for k, value in enumerate(spread["trained with moves"], 1)]
     )
-    + f" pixels apart, and the means by block are {listed(by_block)} pixels. Possible would be 0, "
-    f"a head that looks at the patch itself, to {patch * between.max(axis=1).mean():.1f} on "
-    "average, one that looks at the furthest patch: after this short training the heads look "
-    "almost evenly."
+    + f" pixels apart, and the means by block are {listed(by_block)} pixels. The distance could "
+    "lie between 0, for a head that looks at the patch itself, and, on average, "
+    f"{patch * between.max(axis=1).mean():.1f}, for one that looks at the furthest patch. To read as "
+    "far as even attention is not yet to look evenly: a head that looks at a few patches, from "
+    "everywhere, does it too. The entropy of a token's weights, which is $\\log n$ if they are even, "
+    f"is on average {np.mean(evenness):.0%} of that."
 )
 
 # %% [markdown]
@@ -1285,7 +1308,7 @@ book.figure(
 
 def by_image(score, truth):
     """Rank correlation of two scores of the patches, one for each image."""
-    ranks_ = (np.argsort(np.argsort(v, axis=1), axis=1) for v in (score, truth))
+    ranks_ = (rankdata(v, axis=1) for v in (score, truth))  # of what is equal, the mean rank
     a, b = (r - r.mean(axis=1, keepdims=True) for r in ranks_)
     return (a * b).sum(axis=1) / np.sqrt((a**2).sum(axis=1) * (b**2).sum(axis=1))
 
@@ -1364,6 +1387,9 @@ book.say(
         "the image says what it is. A blank patch says little and is still a token at a known "
         "place, which other tokens use. "
         if by_hiding == "better than" and by_painting != "better than"
+        else "So by both measures the map finds patches that matter. But it says nothing of the "
+        "label: whichever digit is asked about, the map is the same. "
+        if by_hiding == by_painting == "better than"
         else ""
     )
     + "And the assumption of one half: the share that attention adds is, here, "
@@ -1513,8 +1539,15 @@ book.say(
     f"patches of 4 pixels it is {cost[4][2] / cost[4].sum():.0%} of {cost[4].sum() / 1e9:,.0f} "
     f"billion (@fig:cost). One word for each pixel would make {(224**2 + 1) ** 2 / 1e9:.1f} "
     "billion weights of attention for each head and image. For the chapter's own network "
-    "@table:cost has the numbers, and what smaller patches bring: more to compute, and more to "
-    "learn about where things are."
+    "@table:cost has the numbers, and what smaller patches bring: more to compute, and after so "
+    "many steps an accuracy of "
+    + listed(
+        [
+            f"{100 * is_right.mean():.1f}% (patches of {k})"
+            for k, (_, is_right, _) in by_patch.items()
+        ]
+    )
+    + ", one seed each."
 )
 
 # %% [markdown]
@@ -1548,10 +1581,11 @@ book.say(
     "pixel further on."
 )
 book.say(
-    "**No augmentation.** It says by examples what the convolution says by construction "
+    "**No augmentation.** Augmentation says by examples what the convolution says by construction "
     f"(@fig:aside, where it comes with all {most:,} images and a longer training; whether it would "
-    "make up for missing images was not measured here). **A map taken for an explanation**: "
-    "@table:hidden."
+    "make up for missing images was not measured here). **A map taken for an explanation**: a "
+    "roll-out is the same whichever label is asked about, and what it is worth depends on what "
+    "taking away means (@table:hidden; Jain and Wallace have more doubts)."
 )
 
 # %% [markdown]
@@ -1616,7 +1650,7 @@ book.box(
     The positions must tell, from that of $i$ and by a matrix that is the same for all $i$, that of
     $i + \\delta$. One-hot vectors can (a matrix that shifts), in as many dimensions as there are
     patches; waves of row and column can in few, since a shift of a wave is a rotation ([chapter
-    10](10_transformer.md)). Cordonnier and others (2020) prove it in general.
+    10](10_transformer.md)). Cordonnier and others (2019) prove it in general.
     """,
 )
 
@@ -1743,7 +1777,7 @@ book.box(
 # - S. Abnar, W. Zuidema, *Quantifying attention flow in transformers*, 2020,
 #   [arXiv:2005.00928](https://arxiv.org/abs/2005.00928). Roll-out.
 # - J.-B. Cordonnier, A. Loukas, M. Jaggi, *On the relationship between self-attention and
-#   convolutional layers*, 2020, [arXiv:1911.03584](https://arxiv.org/abs/1911.03584). Exercise
+#   convolutional layers*, 2019, [arXiv:1911.03584](https://arxiv.org/abs/1911.03584). Exercise
 #   11.1.
 # - R. Xiong and others, *On layer normalization in the transformer architecture*, 2020,
 #   [arXiv:2002.04745](https://arxiv.org/abs/2002.04745). Pre-norm.
