@@ -606,7 +606,8 @@ book.say(
     + f" (@fig:curve, @table:curve). From {counts[0]:,} images to {most:,} the errors fall by a "
     f"factor of {fewer['ViT']:.1f} for the Vision Transformer and {fewer['CNN']:.1f} for the CNN. "
     + (
-        f"In points the CNN's lead falls from {gaps[counts[0]].mean():.1f} to {gaps[most].mean():.1f}"
+        f"In points the CNN's lead falls from {gaps[counts[0]].mean():.1f} to "
+        f"{gaps[most].mean():.1f}"
         if gaps[counts[0]].mean()
         > gaps[most].mean() + 2 * np.hypot(*map(error, (gaps[counts[0]], gaps[most])))
         else f"In points the CNN's lead is {number(gaps[counts[0]].mean(), '.1f')} and "
@@ -614,10 +615,10 @@ book.say(
     )
     + f"; the Vision Transformer has {times_wrong[0]:.1f} times as many errors with "
     f"{counts[0]:,} images and {times_wrong[1]:.1f} times with {most:,}. The averaged CNN, which "
-    "has the most built in, is "
+    "has the most built in, differs "
     + " and ".join(
-        f"{mean_error(shares('CNN, averaged', n) - shares('ViT', n), '+.1f')} points from the Vision "
-        f"Transformer with {n:,} images"
+        f"{mean_error(shares('CNN, averaged', n) - shares('ViT', n), '+.1f')} points from it "
+        f"with {n:,} images"
         for n in (counts[0], most)
     )
     + ". All have been trained for "
@@ -730,8 +731,8 @@ book.say(
     f"all {schedule['steps']:,} steps, in which rounding has had time to grow, by "
     f"{small(apart[schedule['steps']])}; {same:.1%} of the answers are the same. "
     + (
-        "With the pixels permuted the Vision Transformer loses nothing that is clear: here it gains "
-        "nothing from patches of neighbouring pixels either."
+        "With the pixels permuted the Vision Transformer loses nothing that is clear: here it has "
+        "no gain from patches of neighbouring pixels either."
         if losses["ViT", "pixels permuted"].mean() < 2 * error(losses["ViT", "pixels permuted"])
         else ""
     )
@@ -991,8 +992,8 @@ book.say(
     f"its logits differ from those on the originals by {small(bag_gap)} at "
     "most. Fixed waves of row and column change the accuracy of the learned table by "
     f"{mean_error(by_waves, '+.1f')} points, fixed random rows by "
-    f"{mean_error(by_random, '+.1f')}. (The two fixed tables differ in size as well: a row of waves "
-    f"has length {np.linalg.norm(waves_2d[1:], axis=1).mean():.1f}, a random one "
+    f"{mean_error(by_random, '+.1f')}. (The two fixed tables differ in size as well: a row of "
+    f"waves has length {np.linalg.norm(waves_2d[1:], axis=1).mean():.1f}, a random one "
     f"{np.linalg.norm(random_rows[1:], axis=1).mean():.2f}.)"
     + (
         " So most of what positions bring here is that places can be told apart at all."
@@ -1114,9 +1115,9 @@ book.say(
     )
     + f" pixels apart, and the means by block are {listed(by_block)} pixels. The distance could "
     "lie between 0, for a head that looks at the patch itself, and, on average, "
-    f"{patch * between.max(axis=1).mean():.1f}, for one that looks at the furthest patch. To read as "
-    "far as even attention is not yet to look evenly: a head that looks at a few patches, from "
-    "everywhere, does it too. The entropy of a token's weights, which is $\\log n$ if they are even, "
+    f"{patch * between.max(axis=1).mean():.1f}, for one that looks at the furthest patch. To read "
+    "as far as even attention is not yet to look evenly: a head that looks at a few patches, from "
+    "everywhere, does it too. The entropy of a token's weights, $\\log n$ if they are even, "
     f"is on average {np.mean(evenness):.0%} of that."
 )
 
