@@ -1756,6 +1756,8 @@ book.figure(
     alt="Four square maps of the same syllables against each other, with dark cells where a head "
     "looks.",
 )
+
+# %% tags=["hide"]
 neighbours = np.arange(len(columns) - 1)
 nearby = within[:, neighbours, neighbours + 1] + within[:, neighbours + 1, neighbours]
 on_neighbours = nearby.sum(axis=1) / len(columns)

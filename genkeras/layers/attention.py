@@ -33,7 +33,8 @@ def scaled_dot_product_attention(query, key, value, mask=None):
 
     Reference: eq. 1 of the paper.
     """
-    scores = tf.matmul(query, key, transpose_b=True) / math.sqrt(key.shape[-1])
+    # Divided before the product, which half precision might not hold.
+    scores = tf.matmul(query / math.sqrt(key.shape[-1]), key, transpose_b=True)
     if mask is not None:
         scores = tf.where(mask, scores, scores.dtype.min)
     weights = tf.nn.softmax(scores)

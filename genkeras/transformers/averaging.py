@@ -42,6 +42,9 @@ def mean_weights(model, directory):
 
     Returns:
         How many epochs the mean is over.
+
+    Raises:
+        ValueError: no weights there, or those of another model, or a model that is not built.
     """
     files = sorted(pathlib.Path(directory).glob("epoch_*.npz"))
     if not files:
@@ -50,8 +53,14 @@ def mean_weights(model, directory):
     sums = [np.zeros(v.shape) for v in variables]
     for path in files:
         with np.load(path) as saved:
-            for k, total in enumerate(sums):
-                total += saved[f"arr_{k}"]
+            kept = [saved[name] for name in saved.files]
+        if [array.shape for array in kept] != [total.shape for total in sums]:
+            raise ValueError(
+                f"Expected in {path} the weights of this model, which has {len(sums)} trainable "
+                f"variables now. Received: {len(kept)} arrays, or other shapes"
+            )
+        for total, array in zip(sums, kept, strict=True):
+            total += array
     for variable, total in zip(variables, sums, strict=True):
         variable.assign(total / len(files))
     return len(files)

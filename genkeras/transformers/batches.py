@@ -11,17 +11,21 @@ def bucketed_batches(data, boundaries, tokens_per_batch, seed, first_epoch=0):
 
     A row of length l goes to the first bucket whose boundary is at least l and is cut there, so a
     compiled step sees a few shapes only. Of the rows of a bucket those that do not fill a batch
-    are left out, other ones in each epoch; order and rows are a function of (seed, epoch).
+    are left out, other ones in each epoch; so of a bucket with fewer rows than a batch all are,
+    always. Order and rows are a function of (seed, epoch).
 
     Args:
         data: dictionary of int arrays `(n, length)`, rows that end with zeros.
         boundaries: increasing lengths; the last is that of the longest row or more.
-        tokens_per_batch: at most so many places in each array of a batch.
+        tokens_per_batch: at most so many places in each array of a batch, but one row at least.
         seed: int.
         first_epoch: where to start, for a resumed run.
 
     Returns:
         A `tf.data.Dataset`, and the number of batches of an epoch.
+
+    Raises:
+        ValueError: a row longer than the last boundary, or rows that fill no batch.
     """
     arrays = {name: np.asarray(array) for name, array in data.items()}
     lengths = np.max([_lengths(array) for array in arrays.values()], axis=0)

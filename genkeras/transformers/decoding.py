@@ -59,7 +59,8 @@ def sampled(seed, temperature=1.0, top_k=None):
     Args:
         seed: `(2,)` int.
         temperature: what the logits are divided by, > 0.
-        top_k: only among so many of the most probable tokens; None: among all.
+        top_k: only among so many of the most probable tokens, and what ties with the last of them;
+            None: among all.
     """
 
     def choose(logits, place):
@@ -134,8 +135,10 @@ def beam_search(step, state, num_rows, max_length, beam_size, length_penalty=1.0
     _, alive, alive_sums, ended, scores, _ = tf.while_loop(
         proceed, write, loop, parallel_iterations=1
     )
-    # What has not ended comes after everything that has.
-    unfinished = NEVER + alive_sums / penalty(max_length)
+    # What has not ended comes after everything that has, if it can be written at all.
+    possible = alive_sums > NEVER / 2
+    alive = tf.where(possible[:, :, tf.newaxis], alive, PAD)
+    unfinished = tf.where(possible, NEVER + alive_sums / penalty(max_length), 2 * NEVER)
     scores = tf.where(scores > NEVER / 2, scores, 2 * NEVER)  # a place that nothing has taken
     scores, kept = tf.math.top_k(tf.concat([scores, unfinished], axis=1), beam_size)
     return tf.gather(tf.concat([ended, alive], axis=1), kept, batch_dims=1), scores

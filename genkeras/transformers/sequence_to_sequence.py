@@ -8,14 +8,13 @@ the right beginning of the target, whatever it would have written itself (teache
 import functools
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from genkeras import checks
 from genkeras.models.base import CheckedModel
 from genkeras.training import asserted_weights, replica_mean
-from genkeras.transformers import decoding
-from genkeras.transformers.decoding import END, NEVER, PAD, START
+from genkeras.transformers import decoding, pairs
+from genkeras.transformers.decoding import END, NEVER, PAD
 
 
 class SequenceToSequence(CheckedModel):
@@ -30,8 +29,8 @@ class SequenceToSequence(CheckedModel):
     Args:
         source_vocabulary, target_vocabulary: numbers of tokens, the reserved ones included.
         max_length: tokens of a row at most.
-        label_smoothing: in training this part of the wanted probability is spread evenly over the
-            vocabulary; `evaluate` never does so.
+        label_smoothing: in training this part of the wanted probability is spread evenly over all
+            tokens that can come, which `PAD` and `START` cannot; `evaluate` never does so.
         seed: int or None.
     """
 
@@ -47,6 +46,7 @@ class SequenceToSequence(CheckedModel):
         seed=None,
         **kwargs,
     ):
+        checks.absent(kwargs, ("num_labels",), "its condition is a source")
         super().__init__(seed=seed, **kwargs)
         for name, size in (("source", source_vocabulary), ("target", target_vocabulary)):
             setattr(self, f"{name}_vocabulary", checks.positive_int(f"{name}_vocabulary", size, 4))
@@ -139,7 +139,7 @@ class SequenceToSequence(CheckedModel):
             source: `(batch, length)` int.
             max_length: tokens written at most, END included; the model's if None.
         """
-        return self._decoded("greedy", source, max_length)[0]
+        return self._decoded("greedy", *self._asked(source, max_length))[0]
 
     def sample(self, source, max_length=None, temperature=1.0, top_k=None, seed=None):
         """Draws a target for each source: `(batch, max_length)` int32.
@@ -158,9 +158,9 @@ class SequenceToSequence(CheckedModel):
                     f"Expected top_k of at most {self.target_vocabulary} tokens. "
                     f"Received: top_k={top_k}"
                 )
-        return self._decoded(
-            "sample", source, max_length, temperature, self._stateless(seed), top_k=top_k
-        )[0]
+        asked = self._asked(source, max_length)
+        seed = self._stateless(seed)  # moves the model's own stream: after all checks
+        return self._decoded("sample", *asked, temperature, seed, top_k=top_k)[0]
 
     def beam_search(self, source, beam_size=4, max_length=None, length_penalty=1.0):
         """The best targets that a beam finds, best first, and their scores.
@@ -168,21 +168,22 @@ class SequenceToSequence(CheckedModel):
         Args:
             source, max_length: as in `greedy`.
             beam_size: beginnings that are kept.
-            length_penalty: scores are log p / length^length_penalty.
+            length_penalty: scores are log p / length^length_penalty, END counted.
 
         Returns:
-            Tokens `(batch, beam_size, max_length)` int32, scores `(batch, beam_size)` float32.
+            Tokens `(batch, beam_size, max_length)` int32, scores `(batch, beam_size)` float32. Rows
+            without END come last, with scores below -1e8; where there are not so many targets,
+            rows of padding.
         """
         return self._decoded(
             "beam",
-            source,
-            max_length,
+            *self._asked(source, max_length),
             beam_size=checks.positive_int("beam_size", beam_size),
             length_penalty=checks.real("length_penalty", length_penalty),
         )
 
-    def _decoded(self, kind, source, max_length, *tensors, **options):
-        """Runs a decoder, compiled once for each kind, length and option."""
+    def _asked(self, source, max_length):
+        """What a decoder is asked for, checked."""
         max_length = self.max_length if max_length is None else max_length
         max_length = checks.positive_int("max_length", max_length)
         if max_length > self.max_length:
@@ -190,7 +191,10 @@ class SequenceToSequence(CheckedModel):
                 f"Expected at most {self.max_length} tokens, the model's max_length. "
                 f"Received: max_length={max_length}"
             )
-        source = tf.constant(self._checked_tokens("source", source))
+        return self._checked_source(source), max_length
+
+    def _decoded(self, kind, source, max_length, *tensors, **options):
+        """Runs a decoder, compiled once for each kind, length and option."""
         self._ensure_built()
         key = (kind, max_length, *options.values())
         if key not in self._decoders:
@@ -227,76 +231,21 @@ class SequenceToSequence(CheckedModel):
 
         return decode
 
-    def _checked_arrays(self, x):
-        if not isinstance(x, dict) or set(x) != {"source", "target"}:
-            received = sorted(x) if isinstance(x, dict) else type(x).__name__
-            raise ValueError(
-                f"Expected a dictionary with 'source' and 'target'. Received: {received}"
-            )
-        arrays = {name: self._checked_tokens(name, x[name]) for name in ("source", "target")}
-        source, target = arrays["source"], arrays["target"]
-        if len(source) != len(target):
-            raise ValueError(
-                f"Expected as many targets as sources. Received: {len(source)} sources and "
-                f"{len(target)} targets"
-            )
-        if np.any(target[:, 0] != START) or not np.all(np.any(target[:, 1:] != PAD, axis=1)):
-            raise ValueError(
-                f"Expected every target to begin with START = {START} and to hold a token after "
-                f"it. Received: targets of shape {target.shape} that begin with "
-                f"{np.unique(target[:, :1])[:5]}"
-            )
-        return arrays, len(source)
+    @property
+    def _sizes(self):
+        return {"source": self.source_vocabulary, "target": self.target_vocabulary}
 
-    def _checked_tokens(self, name, tokens):
-        """Tokens `(rows, length)` as int32: known ones, padding behind them only, not too long."""
-        array = checks.numeric_array(name, tokens)
-        if array.ndim != 2 or 0 in array.shape:
-            raise ValueError(
-                f"Expected {name} of shape (batch, length), not empty. "
-                f"Received: {name} of shape {array.shape}"
-            )
-        longest = self.max_length + (name == "target")  # its START is not among what is written
-        if array.shape[1] > longest:
-            raise ValueError(
-                f"Expected {name} of at most {longest} tokens, by the model's max_length = "
-                f"{self.max_length}. Received: {array.shape[1]} tokens"
-            )
-        size = getattr(self, f"{name}_vocabulary")
-        known = np.isin(array, np.arange(size))
-        if not known.all():
-            raise ValueError(
-                checks.label_message(f"the tokens of {name}", size) + f"{array[~known].flat[0]}"
-            )
-        empty = ~np.any(array != PAD, axis=1)
-        if empty.any():
-            raise ValueError(
-                f"Expected a token in every row of {name}. Received: row {empty.argmax()} with "
-                "padding alone"
-            )
-        inside = np.any((array[:, 1:] != PAD) & (array[:, :-1] == PAD), axis=1)
-        if inside.any():
-            raise ValueError(
-                f"Expected padding at the end of the rows of {name} only. Received: row "
-                f"{inside.argmax()} with a token after padding"
-            )
-        return array.astype("int32")
+    def _checked_arrays(self, x):
+        return pairs.checked(x, self._sizes, self.max_length)
+
+    def _checked_source(self, source):
+        return tf.constant(
+            pairs.checked_tokens("source", source, self.source_vocabulary, self.max_length)
+        )
 
     def _asserted(self, inputs):
         """Source and target in int32; a batch that the checks of arrays never saw is checked."""
-        if not isinstance(inputs, dict) or set(inputs) != {"source", "target"}:
-            raise ValueError(
-                f"Expected a dictionary with 'source' and 'target'. Received: {inputs!r}"
-            )
-        checked = []
-        for name in ("source", "target"):
-            tokens = tf.cast(inputs[name], tf.int32)
-            size = getattr(self, f"{name}_vocabulary")
-            known = tf.reduce_all((tokens >= 0) & (tokens < size))
-            message = checks.label_message(f"the tokens of {name}", size)
-            checked.append((tokens, tf.debugging.Assert(known, [message, tokens])))
-        with tf.control_dependencies([check for _, check in checked if check is not None]):
-            return tuple(tf.identity(tokens) for tokens, _ in checked)
+        return pairs.asserted(inputs, self._sizes, self.max_length)
 
     def _ensure_built(self):
         if not self.built:

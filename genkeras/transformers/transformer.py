@@ -114,6 +114,7 @@ class Transformer(SequenceToSequence):
 
     def encode(self, source, training=False):
         """The encoder's vectors: `(batch, length, model_dim)`."""
+        self._ensure_built()
         mask = padding_mask(source != PAD)
         x = self._embedded(source, self.source_table, 0, training)
         for block in self.encoder_blocks:
@@ -134,7 +135,7 @@ class Transformer(SequenceToSequence):
         Returns:
             `(blocks, batch, heads, source length, source length)`, a tensor.
         """
-        source = tf.constant(self._checked_tokens("source", source))
+        source = self._checked_source(source)
         self._ensure_built()
         mask = padding_mask(source != PAD)
         x, maps = self._embedded(source, self.source_table, 0), []

@@ -117,6 +117,13 @@ def test_heads_side_by_side_are_a_sum_of_attentions_of_their_own():
     np.testing.assert_allclose(layer(QUERY, MEMORY), total, rtol=1e-4, atol=1e-5)
 
 
+def test_half_precision_holds_scores_that_are_large_before_they_are_divided():
+    vectors = tf.fill((1, 3, 64), tf.constant(32, tf.float16))  # 32 * 32 * 64 = 65,536 > 65,504
+    found, weights = scaled_dot_product_attention(vectors, vectors, vectors)
+    np.testing.assert_allclose(weights, np.full((1, 3, 3), 1 / 3), rtol=1e-3)
+    np.testing.assert_allclose(found, vectors, rtol=1e-3)
+
+
 def test_dropout_of_weights_is_unbiased_and_only_in_training():
     layer = MultiHeadAttention(HEADS, dropout=0.5, seed=0)
     layer.build((None, None, DIM))
@@ -228,12 +235,28 @@ def test_steps_with_a_cache_are_the_whole_at_once(pre_norm):
         np.testing.assert_allclose(found[:, 0], whole[:, place], rtol=1e-5, atol=1e-5)
 
 
-def test_weights_for_pictures_are_those_of_the_block():
-    decoder = block(DecoderBlock)
+@pytest.mark.parametrize("kind", [EncoderBlock, DecoderBlock])
+def test_dropout_of_a_block_is_in_training_only(kind):
+    layer, plain = block(kind, dropout=0.5), block(kind)
+    inputs = (tf.constant(MEMORY),) * (2 if kind is DecoderBlock else 1)
+    np.testing.assert_array_equal(layer(*inputs), plain(*inputs))
+    assert np.any(layer(*inputs, training=True) != layer(*inputs, training=True))
+
+
+@pytest.mark.parametrize("pre_norm", [False, True])
+def test_weights_for_pictures_are_those_of_the_block(pre_norm, monkeypatch):
+    decoder = block(DecoderBlock, pre_norm=pre_norm)
     memory, mask = tf.constant(MEMORY), padding_mask(tf.constant(PRESENT))
     weights = decoder.memory_weights(QUERY, memory, causal_mask(QUERIES), mask).numpy()
-    np.testing.assert_allclose(weights.sum(axis=-1), 1, rtol=1e-5)
     assert not weights[0, :, :, 3:].any()
+    asked = []  # what the block itself asks its second attention for
+    attend = decoder.memory_attention.attend
+    monkeypatch.setattr(
+        decoder.memory_attention, "attend", lambda x, *a: (asked.append(x), attend(x, *a))[1]
+    )
+    decoder(QUERY, memory, causal_mask(QUERIES), mask)
+    expected = decoder.memory_attention.attention_weights(asked[0], memory, mask)
+    np.testing.assert_allclose(weights, expected, rtol=1e-5, atol=1e-7)
     encoder = block(EncoderBlock, pre_norm=True)
     normed = encoder.self_attention_norm(MEMORY)
     expected = encoder.self_attention.attention_weights(normed, normed)

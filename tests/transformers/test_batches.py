@@ -84,6 +84,9 @@ def test_the_mean_of_the_last_weights(tmp_path):
     np.testing.assert_allclose(model.weights[0], last[0], rtol=1e-6)
     with pytest.raises(ValueError, match="Expected weights of epochs"):
         mean_weights(model, tmp_path / "none")
+    other = keras.Sequential([keras.layers.Dense(2)])  # not built: it has no weights yet
+    with pytest.raises(ValueError, match="has 0 trainable variables now. Received: 2 arrays"):
+        mean_weights(other, tmp_path)
 
 
 def test_a_run_in_buckets_resumes_to_the_same_bits(tmp_path):

@@ -202,6 +202,15 @@ def test_a_beam_that_never_ends_returns_its_best_beginnings(name):
     assert np.all(best >= second) and np.all(best >= greedy - 1e-5)
 
 
+def test_a_beam_wider_than_there_are_targets_fills_up_with_padding():
+    model = Transformer(6, 4, **SMALL, max_length=6, seed=0)  # A alone can be written
+    tokens, scores = model.beam_search(SOURCE, beam_size=4, max_length=2)
+    for rows in tokens.numpy():
+        assert {tuple(row) for row in rows[:2]} == {(END, PAD), (A, END)}
+        assert rows[2:].tolist() == [[A, A], [PAD, PAD]]
+    assert np.all(scores[:, 1] > -10) and np.all(scores[:, 2:] < -1e8)
+
+
 def observed_against_expected(rows, targets, chance):
     """The p-value of drawn rows under the chances of all targets."""
     places = {tuple(target): k for k, target in enumerate(targets)}
@@ -298,6 +307,18 @@ def test_a_batch_without_weight_moves_nothing(name):
     assert np.isfinite(logs).all()
     for now, then in zip(weights_of(model), before, strict=True):
         np.testing.assert_array_equal(now, then)
+
+
+@pytest.mark.parametrize("name", ["post-norm", "pre-norm"])
+def test_dropout_is_on_both_sides_and_in_training_only(name, monkeypatch):
+    model, plain = made(name, dropout=0.5), made(name)
+    np.testing.assert_array_equal(model(data()), plain(data()))
+    np.testing.assert_array_equal(model.greedy(SOURCE), plain.greedy(SOURCE))
+    source = tf.constant(SOURCE)
+    memory = model.encode(source, training=True)
+    assert np.any(memory != model.encode(source, training=True))
+    monkeypatch.setattr(model, "encode", lambda source, training: memory)
+    assert np.any(model(data(), training=True) != model(data(), training=True))
 
 
 @every_model
@@ -480,6 +501,14 @@ BAD = {
     "no start": (bad(target=TARGET[:, 1:]), "every target to begin with START = 1"),
     "start alone": (bad(target=TARGET[:, :1]), "every target to begin with START = 1"),
     "one sentence": ({"source": SOURCE[0], "target": TARGET[0]}, "source of shape"),
+    "a second start": (
+        bad(target=[[1, 3, 4, 2], [1, 1, 4, 2], [1, 2, 0, 0]]),
+        "one START .* row 1",
+    ),
+    "more after the end": (
+        bad(target=[[1, 3, 4, 2], [1, 4, 2, 0], [1, 2, 3, 0]]),
+        r"one START .* padding alone after END = 2. Received: row 2, \[1, 2, 3, 0\]",
+    ),
 }
 
 
@@ -495,16 +524,48 @@ def test_bad_data_move_nothing(kind):
         np.testing.assert_array_equal(one, other)
 
 
-def test_a_bad_batch_of_a_dataset_is_refused_by_the_graph():
+LATER = {  # the third row of a data set whose first is good
+    "unknown token": ("source", [17, 2, 0, 0], "the tokens of source"),
+    "half a token": ("source", [3.5, 2, 0, 0], "the tokens of source"),
+    "padding in front": ("source", [0, 4, 2, 0], "rows of source"),
+    "empty sentence": ("source", [0, 0, 0, 0], "rows of source"),
+    "no start": ("target", [3, 2, 0, 0], "rows of target"),
+    "start alone": ("target", [1, 0, 0, 0], "rows of target"),
+    "a second start": ("target", [1, 1, 3, 2], "rows of target"),
+    "more after the end": ("target", [1, 2, 3, 0], "rows of target"),
+}
+
+
+@pytest.mark.parametrize("kind", LATER)
+def test_a_bad_batch_of_a_dataset_is_refused_by_the_graph(kind):
+    name, row, message = LATER[kind]
     model, good = (made("post-norm", optimizer=keras.optimizers.SGD(0.5)) for _ in range(2))
-    source = SOURCE.copy()
-    source[2, 0] = 17
-    dataset = tf.data.Dataset.from_tensor_slices({"source": source, "target": TARGET}).batch(1)
-    with pytest.raises(tf.errors.InvalidArgumentError, match="Expected the tokens of source"):
+    rows = {side: array.astype("float32") for side, array in data().items()}
+    rows[name][2] = row
+    dataset = tf.data.Dataset.from_tensor_slices(rows).batch(1)
+    with pytest.raises(tf.errors.InvalidArgumentError, match=f"Expected {message}"):
         model.fit(dataset, verbose=0)
     good.fit(dataset.take(2), verbose=0)
     for one, other in zip(weights_of(model), weights_of(good), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+
+
+def test_a_later_batch_that_is_too_long_is_refused():
+    model = made("lstm", optimizer=keras.optimizers.SGD(0.5))
+    short, long = (
+        tf.data.Dataset.from_tensors({"source": source, "target": TARGET})
+        for source in (SOURCE, np.full((3, 7), A))
+    )
+    with pytest.raises(tf.errors.InvalidArgumentError, match="rows of source of at most 6 tokens"):
+        model.evaluate(short.concatenate(long), verbose=0)
+
+
+@pytest.mark.parametrize("refused", [{"source": SOURCE * 0}, {"max_length": 99}, {"top_k": 6}])
+def test_a_refused_draw_leaves_the_stream_of_the_model_where_it_was(refused):
+    model, fresh = made("post-norm"), made("post-norm")
+    with pytest.raises(ValueError, match="Expected"):
+        model.sample(**{"source": SOURCE, **refused})
+    np.testing.assert_array_equal(model.sample(SOURCE), fresh.sample(SOURCE))
 
 
 @pytest.mark.parametrize(
@@ -521,6 +582,7 @@ def test_a_bad_batch_of_a_dataset_is_refused_by_the_graph():
         (lambda m: m.log_prob(SOURCE, TARGET + 3), "every target to begin|the tokens of target"),
         (lambda m: m.compile("sgd", loss="mse"), "no loss"),
         (lambda m: Transformer(3, 5), "source_vocabulary"),
+        (lambda m: Transformer(5, 5, num_labels=3), "no num_labels"),
         (lambda m: Transformer(5, 6, shared_embeddings=True), "vocabularies of one size"),
         (lambda m: Transformer(5, 5, model_dim=10, num_heads=4), "model_dim to be a multiple of 4"),
         (lambda m: Transformer(5, 5, model_dim=9, num_heads=3), "model_dim to be a multiple of 2"),
