@@ -3,6 +3,7 @@
 MkDocs loads this file by its path, without genkeras.
 """
 
+import hashlib
 import re
 from pathlib import Path
 
@@ -25,6 +26,22 @@ def on_page_content(html, page, config, files):
 
     def link(match):
         there = files.get_file_from_path(f"chapters/{match[1]}")
-        return f'<dd><a href="{match[1]}">chapters/{match[1]}</a></dd>' if there else match[0]
+        if not there:
+            return match[0]
+        script = Path(there.abs_src_path).read_bytes()
+        return linked(match[1], script, page.meta.get("script_sha256"))
 
     return NAMED.sub(link, html)
+
+
+def linked(name, script, recorded):
+    """The link at the foot of a chapter's page, which says whether the script is as it was.
+
+    Args:
+        name: of the script, such as "02_nade.py".
+        script: its bytes.
+        recorded: SHA-256 of the script that made the page; None of a page that does not say.
+    """
+    same = recorded in (None, hashlib.sha256(script).hexdigest())
+    since = "" if same else ", changed since it made this page"
+    return f'<dd><a href="{name}">chapters/{name}</a>{since}</dd>'

@@ -23,7 +23,8 @@ def _page(project, *outputs, text="Some text.", name="01_toy.py", header=HEADER)
     chapter = scripts.read(script)
     notebook = chapter.notebook
     notebook.cells.append(nbformat.v4.new_code_cell("x = 1", outputs=list(outputs)))
-    notebook.metadata["key"] = {"versions": {"python": "3.11"}}
+    files = {f"chapters/{name}": "0123"}
+    notebook.metadata["key"] = {"versions": {"python": "3.11"}, "files": files}
     notebook.metadata["genkeras"] = {"seconds": 75.0, "device": "CPU"}
     return pages.write(chapter, notebook, "default", project)
 
@@ -40,6 +41,7 @@ def test_clean_output_is_shown_with_its_duration(project):
     text = _page(project, _stdout("loss 0.5\n"), _stdout("loss 0.4\n")).text
     assert "```{ .text .gk-output }\nloss 0.5\nloss 0.4\n```" in text
     assert "<dd>1 min 15 s</dd>" in text
+    assert "\nscript_sha256: '0123'\n" in text  # of the script as it ran
 
 
 @pytest.mark.parametrize(

@@ -106,6 +106,16 @@ def test_the_foot_of_every_chapter_links_to_its_script(built):
         assert (built / "chapters" / script.name).read_bytes() == script.read_bytes()
 
 
+def test_a_page_says_if_its_script_has_changed_since():
+    scripts = hooks_of("mkdocs_scripts")
+    digest = "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"  # of "foo"
+    link = '<a href="02_nade.py">chapters/02_nade.py</a>'
+    for recorded in (digest, None):
+        assert scripts.linked("02_nade.py", b"foo", recorded) == f"<dd>{link}</dd>"
+    changed = scripts.linked("02_nade.py", b"fool", digest)
+    assert changed == f"<dd>{link}, changed since it made this page</dd>"
+
+
 def test_search_works_from_a_file(built):
     index = (built / "search" / "search_index.js").read_text(encoding="utf-8")
     assert index.startswith("var __index = ")
