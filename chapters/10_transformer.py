@@ -2000,9 +2000,9 @@ book.say(
 # ## Against the published numbers
 #
 # Two recipes. The first trains on 50,000 numbers of up to ten digits, none of them with eight; the
-# task is ours, so there is no published figure. The second is Multi30k, 29,000 descriptions of photographs in English and
-# German, with the settings of "Transformer-Tiny" (Wu and others): four blocks on each side, 128
-# units, byte pairs.
+# task is ours, so there is no published figure. The second is Multi30k, 29,000 descriptions of
+# photographs in English and German, with the settings of "Transformer-Tiny" (Wu and others): four
+# blocks on each side, 128 units, byte pairs.
 
 # %% tags=["hide"]
 book.recipes(

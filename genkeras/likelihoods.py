@@ -283,6 +283,7 @@ class MixtureOfGaussians(Likelihood):
 def _inverse_cdf(logits, uniform):
     """The first level whose cumulative probability exceeds `uniform`: `(...)` int32."""
     cdf = tf.cumsum(tf.nn.softmax(logits), axis=-1)  # (..., levels)
-    below = tf.reduce_sum(tf.cast(cdf <= uniform[..., tf.newaxis], tf.int32), axis=-1)
     # Rounding may leave the last entry of the cdf a hair under 1.
+    level = uniform[..., tf.newaxis] * cdf[..., -1:]
+    below = tf.reduce_sum(tf.cast(cdf <= level, tf.int32), axis=-1)
     return tf.minimum(below, logits.shape[-1] - 1)

@@ -247,6 +247,7 @@ def fit_resumable(
         steps_per_epoch=steps,
         initial_epoch=state.finished_epochs,
         epochs=epochs,
+        shuffle=False,  # the order is that of the dataset
         callbacks=[*callbacks, keras.callbacks.LambdaCallback(on_epoch_end=save)],
         **fit_options,
     )

@@ -12,7 +12,10 @@ def tokenised_bleu(translations, references):
         references: As many strings, tokenised in the same way.
 
     Returns:
-        A float, in percent.
+        A float, in percent; 0 where no run of four tokens is right.
+
+    Raises:
+        ValueError: if there are not as many translations as references, at least one.
 
     Note: It is no sacreBLEU figure: it depends on the tokeniser and on the case of both.
 
@@ -21,7 +24,7 @@ def tokenised_bleu(translations, references):
     from sacrebleu.metrics import BLEU
 
     _same_number(translations, references)
-    metric = BLEU(tokenize="none", force=True)
+    metric = BLEU(tokenize="none", smooth_method="none", force=True)
     return metric.corpus_score(list(translations), [list(references)]).score
 
 

@@ -13,7 +13,6 @@ https://arxiv.org/abs/1611.01144; Maddison, Mnih & Teh 2016, https://arxiv.org/a
 
 import functools
 import itertools
-import math
 
 import keras
 import numpy as np
@@ -210,7 +209,7 @@ def token_decoder(
         image_shape: (height, width, channels) of the image; sides divisible by 2^len(filters).
         num_tokens: number of tokens.
         num_parameters: outputs per value of the image, a likelihood's `num_parameters`.
-        filters: channels of the maps before each doubling.
+        filters: channels of the maps after each doubling; before the first as many as after it.
         activation, seed, dtype: as in `token_encoder`.
 
     Returns:
@@ -269,9 +268,7 @@ def _check_grid(image_shape, filters):
 
 def _temperatures(values):
     """Two positive numbers."""
-    if np.shape(values) != (2,) or not all(0 < value < math.inf for value in values):
-        raise ValueError(
-            "Expected temperatures to be two numbers > 0, at the start and at the end. "
-            f"Received: temperatures={values!r}"
-        )
-    return tuple(float(value) for value in values)
+    message = "Expected temperatures to be two numbers > 0, at the start and at the end. "
+    if np.shape(values) != (2,):
+        raise ValueError(f"{message}Received: temperatures={values!r}")
+    return tuple(checks.positive("every entry of temperatures", value) for value in values)

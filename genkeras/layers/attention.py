@@ -104,6 +104,10 @@ class LearnedPositions(keras.layers.Layer):
 
     def call(self, inputs):
         # (batch, at most `length`, dim)
+        if (inputs.shape[1] or 0) > self.length:
+            raise ValueError(
+                f"Expected at most {self.length} positions. Received: {inputs.shape[1]}"
+            )
         return inputs + self.table[: tf.shape(inputs)[1]]
 
     def get_config(self):

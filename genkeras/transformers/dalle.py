@@ -156,7 +156,7 @@ class DALLE(ExplicitModel):
 
     def caption_log_prob(self, condition):
         """log p(c) of captions `(batch, caption_length)`, zeros after their end included, nats."""
-        condition = tf.constant(self._checked_condition(condition, len(condition)))
+        condition = tf.constant(self._checked_captions(condition))
         self._ensure_built()
         x = tf.zeros((tf.shape(condition)[0], *self.grid_shape))
         return _total_log_prob(self._logits(x, condition, False)[0], condition)
@@ -182,16 +182,15 @@ class DALLE(ExplicitModel):
             num_samples, conditioned_on, mask, seed: those of `ExplicitModel.sample`.
             condition: one caption `(caption_length,)`, or one for each sample; None: no caption.
             temperature: what the logits are divided by, > 0.
-            top_k: draw among so many of the most probable tokens; None: among all.
+            top_k: draw among so many of the most probable tokens, and what ties with the last of
+                them; 1 takes the most probable one; None: among all.
             guidance: g; logits are l(no caption) + g (l(caption) - l(no caption)).
 
         Returns:
             `(num_samples, rows, columns)` float32.
         """
-        temperature = checks.real("temperature", temperature)
-        if temperature == 0:
-            raise ValueError("Expected temperature > 0; top_k=1 takes the most probable token. "
-                             "Received: temperature=0")  # fmt: skip
+        # Below it logits would overflow; top_k=1 takes the most probable token.
+        temperature = checks.real("temperature", temperature, minimum=1e-6)
         guidance = checks.real("guidance", guidance)
         if top_k is not None:
             top_k = checks.positive_int("top_k", top_k)
@@ -313,11 +312,15 @@ class DALLE(ExplicitModel):
             return np.full((num_rows, self.caption_length), PAD, "int32")
         if tf.is_symbolic_tensor(condition):
             return condition
-        captions = checks.event_batch("condition", condition, (self.caption_length,))
+        captions = self._checked_captions(condition)
         if len(captions) != num_rows:
             raise ValueError(
                 f"Expected one caption for each of {num_rows} rows. Received: {len(captions)}"
             )
+        return captions
+
+    def _checked_captions(self, condition):
+        captions = checks.event_batch("condition", condition, (self.caption_length,))
         if not np.isin(captions, np.arange(self.caption_vocabulary)).all():
             raise ValueError(
                 checks.label_message("condition", self.caption_vocabulary)

@@ -48,9 +48,7 @@ class VisionTransformer(keras.Model):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.image_shape = tuple(
-            checks.positive_int("every entry of image_shape", n) for n in image_shape
-        )
+        self.image_shape = checks.sizes("image_shape", image_shape)
         if len(self.image_shape) not in (2, 3):
             raise ValueError(
                 "Expected image_shape of 2 or 3 entries, height, width and channels. "
@@ -143,7 +141,8 @@ class VisionTransformer(keras.Model):
 
     def _ensure_built(self):
         if not self.built:
-            self.build((None, *self.image_shape))
+            with self.distribute_strategy.scope():  # outside it, variables would not be mirrored
+                self.build((None, *self.image_shape))
 
     def get_config(self):
         return {

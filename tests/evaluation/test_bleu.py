@@ -36,6 +36,10 @@ def test_bleu_of_tokens_is_the_formula():
     assert tokenised_bleu(REFERENCES, REFERENCES) == pytest.approx(100)
 
 
+def test_bleu_is_not_smoothed():
+    assert tokenised_bleu(["a b c d"], ["a b x y"]) == 0 == bleu(["a b c d"], ["a b x y"])
+
+
 def test_short_translations_pay():
     cut = [reference.rsplit(" ", 1)[0] for reference in REFERENCES]
     assert tokenised_bleu(cut, REFERENCES) == pytest.approx(bleu(cut, REFERENCES))

@@ -159,6 +159,8 @@ def test_learned_positions_are_added_place_by_place():
     added = (layer(x) - x).numpy()
     np.testing.assert_allclose(added[0], layer.table[:QUERIES], atol=1e-6)
     np.testing.assert_allclose(added[0], added[1], atol=1e-6)
+    with pytest.raises(ValueError, match=f"Expected at most 1 positions. Received: {QUERIES}"):
+        LearnedPositions(1)(x)
 
 
 def influence(function, x):

@@ -204,6 +204,16 @@ def test_dropped_captions_are_the_empty_one_and_cost_nothing_themselves():
         np.testing.assert_allclose(shown, np.broadcast_to(expected, shown.shape), atol=1e-5)
 
 
+def test_dropout_is_in_training_only():
+    model, plain = made(dropout=0.5, caption_dropout=0.0), made()
+    inputs = {"x": ALL[:5], "condition": each(CAPTION, ALL[:5])}
+    np.testing.assert_array_equal(model(inputs), plain(inputs))
+    one, other = (model(inputs, training=True)["logits"] for _ in range(2))
+    assert np.any(one != other)
+    drawn = (m.sample(5, condition=CAPTION, seed=1) for m in (model, plain))
+    np.testing.assert_array_equal(*drawn)
+
+
 def test_two_replicas_drop_different_captions(two_replicas):
     with two_replicas.scope():
         model = made(caption_dropout=0.5)
@@ -243,7 +253,9 @@ def test_it_learns_what_a_caption_says():
         (lambda m: m.log_prob(ALL[:2], 1), r"condition of shape \(batch, 3\)"),
         (lambda m: m.log_prob(ALL[:2] + 2), "values of x to be whole numbers from 0 to 2"),
         (lambda m: m.sample(2, condition=[3, 4, 9]), "condition to hold whole numbers"),
-        (lambda m: m.sample(2, temperature=0), "temperature > 0; top_k=1"),
+        (lambda m: m.sample(2, temperature=0), "temperature to be a number with 1e-06"),
+        (lambda m: m.caption_log_prob(None), "condition to hold real numbers"),
+        (lambda m: m.caption_log_prob(3), r"condition of shape \(batch, 3\)"),
         (lambda m: m.sample(2, temperature=-1), "temperature to be a number"),
         (lambda m: m.sample(2, guidance=-1), "guidance to be a number"),
         (lambda m: m.sample(2, top_k=4), "top_k <= num_tokens=3"),

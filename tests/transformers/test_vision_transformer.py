@@ -10,6 +10,7 @@ import tensorflow as tf
 import genkeras
 from genkeras import VisionTransformer
 from genkeras.datasets import digits
+from genkeras.training import fit_resumable
 
 IMAGES = np.random.default_rng(0).normal(size=(3, 4, 6, 2)).astype("float32")
 
@@ -79,6 +80,41 @@ def test_a_step_compiled_by_xla_is_the_same_step():
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
 
 
+def test_dropout_is_in_training_only():
+    model, plain = made(dropout=0.5), made(dropout=0.0)
+    np.testing.assert_array_equal(model(IMAGES), plain(IMAGES))  # the seed makes the weights
+    assert np.any(model(IMAGES, training=True) != model(IMAGES, training=True))
+
+
+def test_two_replicas_take_the_step_of_one_device(two_replicas):
+    labels, images = np.array([0, 1, 2, 1]), IMAGES[[0, 1, 2, 0]]
+    plain = compiled(made(dropout=0.0))
+    plain.fit(images, labels, batch_size=4, shuffle=False, verbose=0)
+    with two_replicas.scope():
+        model = compiled(made(dropout=0.0))
+    assert model.attention_maps(images).shape[1] == 4  # asked before training, it still mirrors
+    model.fit(images, labels, batch_size=4, shuffle=False, verbose=0)
+    for one, other in zip(model.trainable_variables, plain.trainable_variables, strict=True):
+        np.testing.assert_allclose(np.array(one), np.array(other), rtol=1e-4, atol=1e-5)
+
+
+def test_an_interrupted_run_resumes_to_the_same_bits(tmp_path):
+    data = digits()
+    rows = data.train.x[:60].reshape(-1, 8, 8) / 16, data.train.labels[:60]
+
+    def run(directory, epochs):
+        model = compiled(VisionTransformer((8, 8), 10, 4, 8, 2, 1, 8, dropout=0.3, seed=0))
+        fit_resumable(
+            model, rows, epochs=epochs, batch_size=20, seed=3, directory=directory, verbose=0
+        )
+        return [np.array(weight) for weight in model.trainable_variables]
+
+    whole = run(tmp_path / "whole", 3)
+    run(tmp_path / "cut", 1)
+    for one, other in zip(run(tmp_path / "cut", 3), whole, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_half_precision_policies(policy):
     model = made(dtype=policy)
@@ -89,6 +125,12 @@ def test_half_precision_policies(policy):
     plain.set_weights(model.get_weights())
     # Some fifteen layers, each rounded to 8 bits, of values of order 1.
     np.testing.assert_allclose(found, plain(IMAGES), atol=15 * 2**-8)
+    before = [np.array(weight) for weight in model.trainable_variables]
+    # Under float16 Keras takes no step until its scale of the loss has come down.
+    compiled(model).fit(IMAGES, np.array([0, 1, 2]), epochs=20, verbose=0)
+    after = [np.array(weight) for weight in model.trainable_variables]
+    assert all(np.isfinite(weight).all() for weight in after)
+    assert sum(np.any(a != b) for a, b in zip(after, before, strict=True)) > len(before) / 2
 
 
 def test_digits_are_learnt():
@@ -108,6 +150,7 @@ def test_digits_are_learnt():
     [
         (lambda: VisionTransformer((28, 28), 10, 5), "an image whose sides are multiples of"),
         (lambda: VisionTransformer((28,), 10, 4), "image_shape of 2 or 3 entries"),
+        (lambda: VisionTransformer(28, 10, 4), "image_shape to be a tuple of whole numbers"),
         (lambda: VisionTransformer((28, 0), 10, 4), "every entry of image_shape"),
         (lambda: VisionTransformer((28, 28), 1, 4), "num_classes"),
         (lambda: VisionTransformer((28, 28), 10, 4, 30, 4), "model_dim to be a multiple of 4"),
