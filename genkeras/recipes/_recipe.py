@@ -27,12 +27,12 @@ class Recipe:
         make_model: `(settings, dataset) -> compiled model`.
         score: `(model, dataset) -> (value, standard error, beside)` of the metric, on the test
             split; the error is None where one run does not tell it; `beside` is a dictionary of
-            further figures to record.
+            further figures to record, or of words that are the same in all runs.
         draw: `(model, directory) -> None`, saves pictures of the trained model, or None.
         augment: `settings -> function`, what `epoch_batches` takes as `augment`, or None.
         batches: `(settings, data) -> function`, what `fit_resumable` takes as `batches`, or None.
         averaged: epochs at the end of training over whose weights the model is averaged; 0: the
-            last weights as they are.
+            last weights as they are. What is logged of training and validation is of the last.
         inputs: `split -> data`, what `fit` takes of a split; its `x` if None.
         seeds: runs, from as many seeds that follow `settings["seed"]`, where the outcome depends
             much on it.

@@ -45,7 +45,7 @@ def summary(recipe, folds, parameters, searched):
     }
     figures = [fold["beside"] for fold in folds]
     if figures[0]:
-        result["beside"] = {name: _mean(figures, name) for name in figures[0]}
+        result["beside"] = {name: _mean_or_words(figures, name) for name in figures[0]}
     if len(folds) > 1:
         result["folds" if recipe.seeds == 1 else "runs"] = [fold["value"] for fold in folds]
     if recipe.starts > 1:
@@ -57,6 +57,11 @@ def summary(recipe, folds, parameters, searched):
 
 def _mean(rows, name):
     return statistics.fmean(row[name] for row in rows)
+
+
+def _mean_or_words(rows, name):
+    """The mean of figures; of words, which all runs share, the words."""
+    return rows[0][name] if isinstance(rows[0][name], str) else _mean(rows, name)
 
 
 def _standard_error(folds):

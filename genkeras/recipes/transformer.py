@@ -182,7 +182,8 @@ def translated(model, pairs, dataset):
 def score_multi30k(model, dataset, num_draws=200):
     """BLEU in percent, and its standard error over sentences drawn anew with replacement.
 
-    Beside it: sacreBLEU of the sentences, joined again, against the references as written.
+    Beside it: sacreBLEU of the sentences, joined again, against the references as written and in
+    lower case, with its signature.
     """
     import numpy as np
 
@@ -195,11 +196,12 @@ def score_multi30k(model, dataset, num_draws=200):
     drawn = [tokenised_bleu(found[part], wanted[part]) for part in rows]
     sentences = joined_tokens(found, "de")
     references = multi30k().test.target
-    cased, _ = sacre_bleu(sentences, references)
+    cased, signature = sacre_bleu(sentences, references)
     lowered, _ = sacre_bleu(sentences, [reference.lower() for reference in references])
     beside = {
         "sacrebleu_cased_detokenised": cased,
         "sacrebleu_lower_detokenised": lowered,
+        "sacrebleu_signature": signature,
     }
     return tokenised_bleu(found, wanted), float(np.std(drawn, ddof=1)), beside
 

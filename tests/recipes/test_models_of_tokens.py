@@ -1,0 +1,83 @@
+"""Recipes of Transformers from end to end, on a few rows."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from genkeras import datasets, recipes
+from genkeras.datasets import PairedText, Pairs, binarized_digits, korean_numbers
+from genkeras.recipes import transformer, vit_mnist
+
+ENGLISH = ("A dog runs.", "Two dogs run.", "A cat sleeps.", "Two cats sleep.", "A dog sleeps.")
+GERMAN = (
+    *("Ein Hund läuft.", "Zwei Hunde laufen.", "Eine Katze schläft.", "Zwei Katzen schlafen."),
+    "Ein Hund schläft.",
+)
+
+
+def run(recipe, tmp_path, **changes):
+    """The result of a recipe with other settings, and the same from what it has kept."""
+    recipe = dataclasses.replace(
+        recipe, **{**changes, "settings": {**recipe.settings, **changes["settings"]}}
+    )
+    result = recipes.run(recipe, tmp_path / "work", tmp_path, verbose=0)
+    again = recipes.run(recipe, tmp_path / "work", tmp_path, verbose=0)  # trains nothing
+    assert again == result == json.loads((tmp_path / "results" / f"{recipe.name}.json").read_text())
+    return result
+
+
+SMALL = {"model_dim": 16, "num_heads": 2, "num_layers": 1, "hidden_units": 16, "epochs": 2}
+
+
+def test_korean_numbers(tmp_path, monkeypatch):
+    def few(**options):
+        return korean_numbers(num_train=300, num_test=40, **options)
+
+    monkeypatch.setattr(datasets, "korean_numbers", few)
+    longer = datasets.longer_numbers
+    monkeypatch.setattr(datasets, "longer_numbers", lambda digits, count: longer(digits, 20))
+    result = run(transformer.NUMBERS_RECIPE, tmp_path, settings={**SMALL, "batch_size": 50})
+    assert 0 <= result["value"] <= 100
+    assert set(result["beside"]) == {
+        f"exact_match_percent_{digits}_digits" for digits in (8, 11, 12)
+    }
+
+
+def test_multi30k(tmp_path, monkeypatch):
+    pytest.importorskip("sacrebleu")
+    pairs = Pairs(ENGLISH * 8, GERMAN * 8)
+    toy = PairedText("multi30k", "a toy", pairs, Pairs(ENGLISH, GERMAN), Pairs(ENGLISH, GERMAN))
+    monkeypatch.setattr(datasets, "multi30k", lambda: toy)
+    result = run(
+        transformer.MULTI30K_RECIPE,
+        tmp_path,
+        settings={**SMALL, "epochs": 60, "batch_size": 160, "warmup_steps": 20, "dropout": 0.0},
+        averaged=3,
+    )
+    assert result["value"] == pytest.approx(100)  # sentences that it has seen
+    assert result["beside"]["sacrebleu_cased_detokenised"] < 60  # it writes in lower case
+    assert result["beside"]["sacrebleu_lower_detokenised"] == pytest.approx(100)
+    assert result["beside"]["sacrebleu_signature"].startswith("nrefs:1|case:mixed")
+    weights = list((tmp_path / "work").glob("*/weights/epoch_*.npz"))
+    assert sorted(path.stem for path in weights) == [f"epoch_{k:06d}" for k in (57, 58, 59)]
+
+
+@pytest.mark.parametrize("recipe", vit_mnist.RECIPES, ids=lambda recipe: recipe.name)
+def test_digits_in_the_place_of_mnist(recipe, tmp_path):
+    def enlarged(split):
+        images = np.kron(split.x[:200].reshape(-1, 8, 8, 1), np.ones((1, 3, 3, 1), "float32"))
+        images = np.pad(images, [(0, 0), (2, 2), (2, 2), (0, 0)])
+        return dataclasses.replace(split, x=images, labels=split.labels[:200])
+
+    digits = binarized_digits()
+    parts = {name: enlarged(getattr(digits, name)) for name in ("train", "valid", "test")}
+    settings = {"num_layers": 1} if "num_layers" in recipe.settings else {}
+    result = run(
+        recipe,
+        tmp_path,
+        load=lambda: dataclasses.replace(digits, **parts),
+        settings={**settings, "epochs": 2, "batch_size": 50, "warmup_steps": 4},
+    )
+    assert 0 < result["value"] <= 100 and result["standard_error"] > 0
