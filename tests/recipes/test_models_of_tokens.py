@@ -8,7 +8,7 @@ import pytest
 
 from genkeras import datasets, recipes
 from genkeras.datasets import PairedText, Pairs, binarized_digits, korean_numbers
-from genkeras.recipes import transformer, vit_mnist
+from genkeras.recipes import dalle, transformer, vit_mnist
 
 ENGLISH = ("A dog runs.", "Two dogs run.", "A cat sleeps.", "Two cats sleep.", "A dog sleeps.")
 GERMAN = (
@@ -81,3 +81,22 @@ def test_digits_in_the_place_of_mnist(recipe, tmp_path):
         settings={**settings, "epochs": 2, "batch_size": 50, "warmup_steps": 4},
     )
     assert 0 < result["value"] <= 100 and result["standard_error"] > 0
+
+
+def test_pictures_from_captions(tmp_path, monkeypatch):
+    scenes = datasets.scenes
+    monkeypatch.setattr(datasets, "scenes", lambda *counts: scenes(60, 20, 20))
+    monkeypatch.setattr(dalle, "WAYS", dalle.WAYS[:2])
+    of_tokens, of_pictures = (
+        dalle.DISCRETE_VAE,
+        next(recipe for recipe in dalle.RECIPES if recipe.first),
+    )
+    schedule = {"epochs": 2, "batch_size": 20, "warmup_steps": 2}
+    small = {**of_tokens.settings, **schedule, "filters": [8, 8], "num_tokens": 8}
+    first = dataclasses.replace(of_tokens, settings=small)
+    codes = run(first, tmp_path, settings={})
+    assert 0 <= codes["value"] <= 100 and 1 <= codes["beside"]["tokens_used"] <= 8
+    result = run(of_pictures, tmp_path, first=first, settings={**SMALL, **schedule})
+    assert 0 <= result["value"] <= 100
+    assert {name: result["beside"][name] for name in dalle.WAYS[0]} in list(dalle.WAYS)
+    assert len(result["curves"][0]["attributes"]) == 2
