@@ -949,10 +949,10 @@ sizes = book.setting(
 )
 
 
-def transformer(seed=0, **options):
+def transformer(seed=0, kind=Transformer, **options):
     """A Transformer for number words, built."""
     options = {**sizes, "dropout": 0.0, "max_length": 32, "seed": seed, **options}
-    model = Transformer(len(korean), len(english_words), **options)
+    model = kind(len(korean), len(english_words), **options)
     model.build({"source": (None, None), "target": (None, None)})
     return model
 
@@ -1995,6 +1995,83 @@ book.say(
     "many short runs of words are as in the reference. Between two papers it can be compared only "
     "if tokens, case and references are the same."
 )
+
+# %% [markdown]
+# ## What goes wrong, and why
+#
+# **The mask forgotten.** Let the decoder look at all of the target. Then at each place it can read
+# the token that it is asked for, one place further on. Nothing fails and no shape is wrong:
+
+
+# %%
+class Peeking(Transformer):
+    """A Transformer whose author forgot the causal mask."""
+
+    def _logits(self, source, target, training):
+        memory, memory_mask = self.encode(source, training), padding_mask(source != PAD)
+        x = self._embedded(target, self.target_table, 1, training)
+        for block in self.decoder_blocks:
+            x = block(x, memory, None, memory_mask, training=training)
+        return self._scored(x)
+
+
+peeking = compiled(transformer(kind=Peeking))
+fit(peeking, first_weights, steps, lineup["Transformer"][1])
+measured = {
+    name: (
+        model.evaluate(test_x, batch_size=500, verbose=0, return_dict=True)["nll_per_token"],
+        100
+        * np.mean(
+            [
+                a == b
+                for a, b in zip(translate(model, text.test.source), text.test.target, strict=True)
+            ]
+        ),
+    )
+    for name, model in (("causal mask", models["Transformer"]), ("no mask", peeking))
+}
+
+# %% tags=["hide"]
+book.table(
+    [[name, number(loss, ".2g"), f"{whole:.1f}"] for name, (loss, whole) in measured.items()],
+    ["training with", "-log p per token", "written without a mistake (%)"],
+    f"Test numbers: the loss with teacher forcing in nats, and what the model then writes by "
+    f"itself. One training of {steps:,} steps each.",
+    name="peeking",
+)
+try:
+    twice = np.concatenate([np.full((1, 1), START), test_x["target"][:1]], axis=1)
+    untrained.log_prob(test_x["source"][:1], twice)
+except ValueError as problem:
+    refused = str(problem)
+book.say(
+    f"The loss without the mask is {number(measured['no mask'][0], '.2g')} nats per token, with it "
+    f"{number(measured['causal mask'][0], '.2g')}; of the numbers that the two then write "
+    f"{measured['no mask'][1]:.1f}% and {measured['causal mask'][1]:.1f}% are right "
+    "(@table:peeking). "
+    + (
+        "A loss that is too good is the only sign, and no validation split shows it, since its "
+        "targets are read in the same way. What shows it is to write, or to measure derivatives as "
+        "in @fig:causal."
+        if measured["no mask"][1] < measured["causal mask"][1] / 2
+        else "To write, or to measure derivatives as in @fig:causal, is the test for it."
+    )
+)
+book.box(
+    "warning",
+    "A target begun twice",
+    f"""
+    Whoever puts START before a target that has one already asks the model for a START, which no
+    model can write. The library refuses: `{refused}`.
+    """,
+)
+
+# %% [markdown]
+# Others have been met on the way. Scores that are **not divided** leave most queries without a
+# gradient (@fig:scaling). **Padding** that can be looked at makes a translation depend on its
+# neighbours in the batch. The **accuracy per token** under teacher forcing is too kind
+# (@table:forcing). A model that is right on all lengths it has seen can be **wrong on all others**
+# (@table:beyond). And a **BLEU** belongs to its tokens and its case (@table:traps).
 
 # %% [markdown]
 # ## Against the published numbers
