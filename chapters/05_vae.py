@@ -87,10 +87,11 @@ def verdict(gain, other):
 # $$
 #
 # This is a mixture of infinitely many products of Bernoullis, with weights $p(z)$. To train by
-# maximum likelihood we need $\log p_\theta(x)$ and its gradient. For $L = 20$ no grid is fine
-# enough, and the average of $p_\theta(x \mid z)$ over draws from $p(z)$ wastes almost all of them:
-# nearly every $z$ gives images that are nothing like $x$ (@fig:importance). The other question that
-# one would like to ask, which $z$ may have made $x$, has the same integral in it:
+# maximum likelihood we need $\log p_\theta(x)$ and its gradient. For $L = 20$ a grid with only ten
+# points for each latent has $10^{20}$ points, and the average of $p_\theta(x \mid z)$ over draws
+# from $p(z)$ wastes almost all of them: nearly every $z$ gives images that are nothing like $x$
+# (@fig:importance). The other question that one would like to ask, which $z$ may have made $x$, has
+# the same integral in it:
 #
 # $$
 # p_\theta(z \mid x) = \frac{p_\theta(x \mid z)\, p(z)}{p_\theta(x)} .
@@ -372,9 +373,10 @@ book.say(
 #
 # The first term asks that codes drawn for $x$ lead back to $x$. The second one asks that $q(z \mid
 # x)$ stay near the prior: it is the number of nats by which we know more about $z$ once we have
-# seen $x$, so it is what the code may carry, and every nat of it is paid for. The two pull in
-# opposite directions, at an exchange rate of one to one. Mind that this divergence is another one
-# than before: from the prior, which is known, and not from the posterior.
+# seen $x$, so on average over images it is the *most* that the code can carry (the section on holes
+# splits it), and every nat of it is paid for. The two pull in opposite directions, at an exchange
+# rate of one to one. Mind that this divergence is another one than before: from the prior, which is
+# known, and not from the posterior.
 
 # %% tags=["hide"]
 prior_fit = kl(choices["the best normal"], log_prior)
@@ -406,9 +408,9 @@ book.box(
 # $$
 #
 # which is minus the binary cross-entropy, *summed* over the pixels. (The notes write $\hat{x} =
-# \mathrm{Decode}(\mathrm{Encode}(x))$; the code in between is drawn, not copied.) Libraries like to
+# \mathrm{Decode}(\mathrm{Encode}(x))$; the code in between is drawn from $q$.) Libraries like to
 # take the mean over the pixels instead. That divides this term by $D$ and leaves the divergence as
-# it is: as it stands a bound no more (exercise 5.3).
+# it is: the sum is then no bound; $D$ times as much is a looser one (exercise 5.3).
 #
 # ### Grey pixels have no such likelihood
 #
@@ -421,8 +423,9 @@ book.box(
 # \mathrm{d}x = (1 - \lambda)\, \frac{e^\ell - 1}{\ell} = \frac{2 \lambda - 1}{\ell} ,
 # $$
 #
-# which is less than one. Divided by it, the formula is a true density, the *continuous Bernoulli*
-# of Loaiza-Ganem and Cunningham. So minus the cross-entropy lacks $\log C(\lambda)$, $C = \ell / (2
+# which is at most $\frac{1}{2}$ (its limit at $\lambda = \frac{1}{2}$). Divided by it, the formula
+# is a true density, the *continuous Bernoulli* of Loaiza-Ganem and Cunningham. So minus the
+# cross-entropy lacks $\log C(\lambda)$, $C = \ell / (2
 # \lambda - 1)$, for every pixel. It depends on $\lambda$, that is on the model: leaving it out
 # changes not only the scale but which model is best.
 
@@ -522,8 +525,8 @@ book.box(
 #
 # change with $\phi$? There are two answers.
 #
-# **The score function** (REINFORCE). Differentiate the density, and write the result as an average
-# again, with $\nabla q = q\, \nabla \log q$:
+# **The score function** (REINFORCE, Williams). Differentiate the density, and write the result as
+# an average again, with $\nabla q = q\, \nabla \log q$:
 #
 # $$
 # \nabla_\phi \int q_\phi f = \int \nabla_\phi q_\phi\, f = \mathbb{E}_{q_\phi}\big[ f(z)\,
@@ -650,8 +653,8 @@ book.say(
     f"ratio of costs. With 32 latents and $\\sigma = 0.5$, one draw along the path is worth "
     f"{at['score, baseline'] / at['path']:.0f} draws of the score function with a baseline, and "
     f"{at['score'] / at['path']:,.0f} without (@fig:variance). That is for this smooth $f$: if $f$ "
-    "is low but wrinkled, its slopes can scatter more than its heights. And the score function "
-    "remains for latents that have no path, such as whole numbers."
+    "is almost flat but wrinkled, its slopes can scatter more than its heights. And the score "
+    "function remains for latents that have no path, such as whole numbers."
 )
 
 # %% [markdown]
@@ -691,7 +694,7 @@ def drawn_mnist():
 
 
 class KeepBest(keras.callbacks.Callback):
-    """Keeps the weights that do best on validation data, by what the model is trained on."""
+    """Keeps the weights with the best -ELBO on validation data."""
 
     def __init__(self, valid):
         super().__init__()
@@ -841,7 +844,9 @@ book.say(
 # - *Rising*: the mean of $K + 1$ weights equals the average of the $K + 1$ means that leave one
 #   weight out. The logarithm of an average is at least the average of the logarithms, and each
 #   of these has the expectation $\mathcal{L}_K$.
-# - *To the truth*: the mean of many weights tends to $p(x)$. If their variance is finite, the gap
+# - *To the truth*: the mean of many weights tends to $p(x)$, and the expectation of its logarithm
+#   to $\log p(x)$ if the ELBO is finite: the logarithm of a mean of weights is at least the mean of
+#   their logarithms, so rare low values cannot spoil it. If their variance is finite, the gap
 #   shrinks about as $\operatorname{Var}(w) / (2 K p(x)^2)$.
 #
 # Often it is not finite. Let $q$ be normal with variance $\sigma_j^2$, and let the logits of the
@@ -849,10 +854,10 @@ book.say(
 # $\mathbb{E}_q[w^2] \ge c^2 \int \mathcal{N}(z; 0, I)^2 / q(z \mid x)\, \mathrm{d}z$, which is
 # infinite as soon as one $\sigma_j^2 < \frac{1}{2}$. The gap then closes more slowly.
 #
-# It holds for any $q$, the prior too: then $w = p(x \mid z)$, the naive average of the first
-# section. Everything depends on the variance of the weights. To see it against the truth we train
-# a second VAE with two latents only: there $p(x)$ can still be computed, by a sum over a fine
-# square grid.
+# The chain of bounds holds for any $q$, the prior too: then $w = p(x \mid z)$, the naive average of
+# the first section. Everything depends on the variance of the weights. To see it against the truth
+# we train a second VAE with two latents only: there $p(x)$ can still be computed, by a sum over a
+# fine square grid.
 
 
 # %%
@@ -931,7 +936,9 @@ book.figure(
 
 # %% tags=["hide"]
 by_prior = exact.mean() - rising[2, "prior"]
-overtakes = np.flatnonzero(rising[2, "prior"] > rising[2, "q"])
+behind = np.flatnonzero(rising[2, "prior"] <= rising[2, "q"])
+overtakes = range(behind[-1] + 1 if len(behind) else 0, len(ks))  # where it stays ahead
+by_draws = bound_of(weights[2, "prior"], ks[-1]) - bound_of(weights[2, "q"], ks[-1])
 matching = np.flatnonzero(rising[latents, "prior"] >= rising[latents, "q"][0])
 book.say(
     f"With two latents: a grid with half as many points per side changes $\\log p(x)$ by at most "
@@ -941,7 +948,8 @@ book.say(
     f"(@fig:importance; ± over images). With draws from the prior it is {by_prior[0]:.0f} nats too "
     "low with one draw"
     + (
-        f". But from {ks[overtakes[0]]:,} draws on the prior is *better*: it covers every place "
+        f". But from {ks[overtakes[0]]:,} draws on the prior is *better*, with {ks[-1]:,} by "
+        f"{mean_error(by_draws, '.3f')} nats per image: it covers every place "
         "that the posterior may have, and in a plane so many draws fill the space; weights from "
         "the thin tails of a $q$ that is too narrow are rare and huge (exercise 5.2). "
         if len(overtakes)
@@ -963,8 +971,9 @@ book.box(
     "What the notes say: VAE is an implicit model, its likelihood is hard to compute",
     f"""
     Hard, but defined: $p(x) = \\int p(x \\mid z)\\, p(z)\\, \\mathrm{{d}}z$, with both factors
-    explicit. For the five-pixel model we summed it over all 32 images and found 1. An implicit
-    model, such as a GAN, has no $p(x \\mid z)$ at all. What can be had of a VAE:
+    explicit. For the five-pixel model we summed it over all 32 images and found 1. In an implicit
+    model, such as a GAN, $z$ fixes the image, so $p(x \\mid z)$ is a point and no density. What can
+    be had of a VAE:
 
     - $p(x \\mid z)$, $p(z)$ and $p(x, z)$ exactly; samples exactly.
     - A lower bound on $\\log p(x)$, the ELBO.
@@ -972,7 +981,7 @@ book.box(
       {importance:,}: {number(plane_estimate.mean(), ".3f")} on average, against
       {number(exact.mean(), ".3f")} exactly; the mean absolute error per image is
       {np.abs(plane_estimate - exact).mean():.3f} nats.
-    - $p(x)$ exactly if there are few latents.
+    - $p(x)$ to any accuracy, by a grid, if there are few latents.
 
     The estimate errs towards the safe side: it is a lower bound on average, and it can hardly be
     far too high. The mean weight $\\hat p$ is never negative and averages to $p(x)$, so by Markov's
@@ -989,7 +998,7 @@ book.box(
 # middle, and the decoder is pressed to have posteriors that such a $q$ can match. In
 # $\mathcal{L}_K$ one good draw among $K$ is enough.
 #
-# Another way to loosen the prior is a **second stochastic layer**: the codes
+# A richer *prior* comes from a **second stochastic layer**: the codes
 # get a prior that is itself a latent variable model, $p(x, h_1, h_2) = p(x \mid h_1)\, p(h_1 \mid
 # h_2)\, p(h_2)$, and $q(h_1, h_2 \mid x) = q(h_1 \mid x)\, q(h_2 \mid h_1)$. The bound is the same
 # with $z = (h_1, h_2)$; the divergence has no formula and is taken from the draw. In the library it
@@ -1022,10 +1031,15 @@ book.say(
     f"By the estimate of $\\log p(x)$, image by image and in nats, the IWAE is "
     f"{verdict(by_log_p, 'the VAE')}; by its ELBO it is {verdict(by_elbo, 'the VAE')}, see "
     "@table:family. How much is due to its bound and how much to its draws, "
-    f"of which it takes {draws_of} for each image and step where the VAE takes one, is not parted "
-    "here. "
-    "It was not asked for a good ELBO, and its posteriors need not look like its "
-    "$q$: do not compare models by a bound that only one of them was trained on. The standard "
+    f"of which it takes {draws_of} for each image and step where the VAE takes one, is not "
+    "separated here. "
+    + (
+        "It was not trained on the ELBO and has the better one all the same. In general its "
+        if by_elbo.mean() > 2 * error(by_elbo)
+        else "It was not asked for a good ELBO, and its "
+    )
+    + "posteriors need not look like its $q$: do not compare models by a bound that only one of "
+    "them was trained on. The standard "
     "errors are those of the test images; another seed of the training is not in them."
 )
 
@@ -1072,9 +1086,9 @@ book.figure(
 
 # %% [markdown]
 # Neighbouring places give similar images. Nothing in the loss asks for that by name. Networks are
-# continuous, as in chapter 4; the noise adds to it: a draw from $q(z \mid x)$ must lead back to $x$
-# as well as its mean, so nearby codes must mean nearly the same. How much it adds is not measured
-# here.
+# continuous, as in chapter 4; the noise adds to it: every draw from $q(z \mid x)$, not only its
+# mean, must lead back to $x$, so nearby codes must mean nearly the same. How much it adds is not
+# measured here.
 #
 # **Arithmetic.** If the digit is a direction in the space of codes, then adding the difference of
 # two label means, $\bar z_b - \bar z_a$, to the code of an $a$ should make it a $b$. A test: for
@@ -1108,7 +1122,7 @@ book.figure(
 book.say(
     f"The classifier, which names {classifier.score(test_x, test_labels):.1%} of the test images "
     f"correctly, finds the wanted digit in {np.concatenate(hits).mean():.0%} of the sums. The "
-    "three rows of @fig:arithmetic were not chosen: each is the first test image of its label."
+    "images of @fig:arithmetic were not picked by eye: each is the first test image of its label."
 )
 
 # %% [markdown]
@@ -1116,8 +1130,8 @@ book.say(
 #
 # VAEs are said to make blurred images. Strictly, they do not: a sample of the model is a draw from
 # $p(x \mid z)$, and a draw of independent pixels is speckled (@fig:samples). What is
-# usually shown is the *mean* of $p(x \mid z)$, and that is an average by construction. Of what, can
-# be said exactly. For a fixed encoder and $N$ training images, the decoder is asked to maximise
+# usually shown is the *mean* of $p(x \mid z)$, and that is an average by construction. We can
+# say exactly of what. For a fixed encoder and $N$ training images, the decoder is asked to maximise
 #
 # $$
 # \sum_n \mathbb{E}_{q(z \mid x_n)}[\log p(x_n \mid z)] = \int \sum_n q(z \mid x_n)\, \log p(x_n
@@ -1132,8 +1146,9 @@ book.say(
 # \pi_i^*(z) = \frac{\sum_n q(z \mid x_n)\, x_{ni}}{\sum_n q(z \mid x_n)} .
 # $$
 #
-# **The best decoder returns the mean of all images that may have been sent to $z$.** Codes overlap,
-# since every nat in them is paid for; so several images share a code, and their mean is blurred.
+# **The best decoder returns a mean of the training images, each weighted by how likely it was to be
+# sent to $z$.** Codes overlap, since every nat in them is paid for; so several images share a code,
+# and their mean is blurred.
 # The VAE with two latents can be asked whether it does that (@fig:average).
 
 
@@ -1179,8 +1194,8 @@ book.say(
     f"{np.abs(own_decoder - best_decoder).mean():.3f} per pixel on average; from the mean of all "
     f"images it differs by {np.abs(own_decoder - train_x.mean(axis=0)).mean():.3f}. A place is "
     f"shared by about {np.median(1 / (share**2).sum(axis=1)):.0f} training images (the median of "
-    "$1 / \\sum_n \\text{share}_n^2$). With more latents codes can overlap less, at the price of "
-    "more nats in the code."
+    "$1 / \\sum_n \\text{share}_n^2$, which is $k$ where $k$ images share equally). With more "
+    "latents codes can overlap less, at the price of more nats in the code."
 )
 
 # %%
@@ -1207,8 +1222,8 @@ book.say(
     "stroke is drawn as a stroke (@fig:samples). Cures are a code that says more (at its price), "
     "or a decoder in which pixels see each other, as in chapter 3 (with a danger of its own: see "
     "below). NADE's draws are made pixel by pixel, and an early mistake stays. A better $\\log p$ "
-    "does not mean better-looking draws: it counts what real images get, and a draw shows what the "
-    "rest of the probability went to."
+    "does not mean better-looking draws: it counts what real images get, and a draw shows where "
+    "the rest of the probability went."
 )
 
 # %% [markdown]
@@ -1218,7 +1233,7 @@ book.say(
 # posterior** $q(z) = \frac{1}{N} \sum_n q(z \mid x_n)$. In the exact model of the first sections
 # the average posterior *is* the prior. Here nothing enforces it; the bound only prefers it. Split
 # the divergence that the bound pays, on average over images, by inserting $q(z) / q(z)$ into the
-# logarithm:
+# logarithm (Hoffman and Johnson):
 #
 # $$
 # \frac{1}{N} \sum_n \mathrm{KL}\big(q(z \mid x_n)\,\|\,p(z)\big) = \underbrace{\frac{1}{N} \sum_n
@@ -1298,7 +1313,8 @@ with plots.style():
 book.figure(
     figure,
     "aggregate",
-    "Aggregate posterior $q(z)$ of training images (blue) and the prior: the red lines hold half "
+    f"Aggregate posterior $q(z)$ of {len(some_x):,} training images (blue) and the prior: the red "
+    "lines hold half "
     "(full) and nine tenths (dashed) of it. Left: prior $\\mathcal{N}(0, I)$. Right: a mixture "
     "trained with the model.",
     alt="Left: patches of blue with gaps inside round red lines. Right: red lines that follow the "
@@ -1327,7 +1343,8 @@ book.say(
     f"With two latents the divergence is {paid:.3f} nats by the formula; its parts, from draws, "
     f"are {mean_error(information, '.3f')} of information and {mean_error(waste, '.3f')} of waste, "
     f"together {mean_error(information + waste, '.3f')}. "
-    f"Places where $q(z)$ is less than a third of $p(z)$ hold {in_holes:.0%} of the prior "
+    f"Places where $q(z)$, of {len(some_x):,} images, is less than a third of $p(z)$ hold "
+    f"{in_holes:.0%} of the prior "
     "(@fig:aggregate)."
 )
 book.table(
@@ -1348,6 +1365,13 @@ lost_in_holes = [
     f"{number(codes.mean() - prior.mean(), '+.1f')} ± {math.hypot(error(codes), error(prior)):.1f}"
     for _, (prior, codes) in priors.values()
 ]
+prices = [codes.mean() - prior.mean() for _, (prior, codes) in priors.values()]
+difference = prices[1] - prices[0]
+unsure = math.hypot(*(error(part) for _, pair in priors.values() for part in pair))
+price = f"{number(difference, '+.1f')} ± {unsure:.1f} from the other's" + (
+    ", which is not clear" if abs(difference) < 2 * unsure else ""
+)
+waste_of_mixture = split_divergence(with_mixture[2], train_x)[1]
 worse = (
     " That the richer prior ends lower is no contradiction. It can hardly represent less than the "
     "single normal (twenty equal components are one), so the cause is in the training or in the "
@@ -1369,7 +1393,9 @@ book.box(
     $\\log p(x)$ is {verdict(mixture_gain, "before")}, see @table:priors. What NADE gives to images
     drawn from codes of the data, minus what it gives to images drawn from the prior, is
     {lost_in_holes[0]} nats with $\\mathcal{{N}}(0, I)$ and {lost_in_holes[1]} with the mixture:
-    the price of the holes, as far as 1,000 draws can tell.{worse}
+    the price of the holes as NADE sees it, as far as 1,000 draws can tell. The mixture's is
+    {price}. With two latents the mixture's waste is {mean_error(waste_of_mixture, ".3f")} nats,
+    where the normal prior has {mean_error(waste, ".3f")}.{worse}
     """,
 )
 
@@ -1587,8 +1613,9 @@ book.say(
 # Nothing in the bound is about images. Here the data are words: ten places, each with a letter or,
 # after the end of the word, a blank. The decoder gives 27 logits per place, a categorical
 # distribution, and given $z$ the letters are independent. The encoder reads letters through an
-# embedding, since "c" does not lie between "b" and "d" in any useful sense. The words come from the
-# descriptions of data sets that scikit-learn carries.
+# embedding (a table with a learned vector for each letter), since "c" does not lie between "b" and
+# "d" in any useful sense. The words come from the descriptions of data sets that scikit-learn
+# carries.
 
 # %% tags=["fold"]
 alphabet, longest = " abcdefghijklmnopqrstuvwxyz", 10
@@ -1637,15 +1664,17 @@ def word_networks(num_latents):
 # the start a code says nothing reliable, so the decoder learns what it can without it, the
 # frequencies of letters at each place. Meanwhile the divergence is a certain cost, and the quickest
 # way to lower it is to make $q$ the prior. Once both are done there is little gradient left that
-# would start a conversation. Two cures, both about the beginning of training:
+# would start a conversation. Two cures:
 #
-# - **Warm-up**: the weight of the divergence rises from 0 to 1 over the first half of the steps.
-# - **Free bits**: up to a threshold per latent (here 0.5 nats, on the mean over the batch) the
-#   divergence costs nothing, so there is no reason to go below it.
+# - **Warm-up** concerns the beginning: the weight of the divergence rises from 0 to 1 over the
+#   first half of the steps.
+# - **Free bits** hold to the end: up to a threshold per latent (here 0.5 nats, on the mean over the
+#   batch) the divergence costs nothing in training, so there is no reason to go below it. The ELBO
+#   still counts it.
 #
 # There is also a cause that no cure removes: a **strong decoder**. If the decoder sees the letters
 # (or pixels) before the one that it predicts, it can model the data without any code. Then an empty
-# code may be the better model, and who wants one that says something must pay for it.
+# code may be the better model, and whoever wants one that says something must pay for it.
 
 # %%
 word_schedule = schedule | {"epochs": book.setting(default=40, full=60), "every": 10}
@@ -1707,7 +1736,9 @@ book.table(
 log_ps = {name: outcome["log p"] for name, outcome in word_results.items()}
 cured, freed = (log_ps[name] - log_ps["plain"] for name in ("warm-up", "free bits"))
 freed_elbo = word_results["free bits"]["elbo"] - word_results["plain"]["elbo"]
-over_pairs = log_ps["warm-up"] + tables["one letter before"]
+over_pairs, over_two = (
+    log_ps["warm-up"] + tables[name] for name in ("one letter before", "two letters before")
+)
 carried = word_results["plain"]["kl"]
 book.say(
     f"The plain VAE puts {mean_error(carried)} nats into its code, by {in_use['plain']} latents "
@@ -1715,9 +1746,9 @@ book.say(
     f"{verdict(cured, 'without')}, and with free bits {verdict(freed, 'without')}; by its ELBO "
     f"the model with free bits is {verdict(freed_elbo, 'the plain one')}. Free bits keep every "
     "latent a little in use, which is not the same as a good use of a few. The VAE with warm-up is "
-    f"{verdict(over_pairs, 'tables that know the letter before')}; tables that know two letters "
-    "are in @table:words too. It does not see one letter when "
-    "it says the next; it decides on a word and spells it."
+    f"{verdict(over_pairs, 'tables that know the letter before')} and "
+    f"{verdict(over_two, 'tables that know two letters')}. It does not see one letter when it says "
+    "the next: what letters have to do with each other must all be in the code."
 )
 
 
@@ -1739,10 +1770,10 @@ book.say(
 # %% [markdown]
 # ## Against the published numbers
 #
-# Published figures for a VAE are estimates with $K = 5000$ draws, on one of two data sets that
-# share a name: images binarised once and for all (*fixed*), or drawn anew from the grey levels in
-# every epoch (*dynamic*). The same VAE is listed with different numbers on the two, so say which.
-# The paper trains for 3,280 epochs.
+# The published figures below, of Burda and others, are estimates with $K = 5000$ draws, on one of
+# two data sets that share a name: images binarised once and for all (*fixed*), or drawn anew from
+# the grey levels in every epoch (*dynamic*). The same VAE is listed with different numbers on the
+# two, so say which. They train for 3,280 epochs.
 
 # %% tags=["hide"]
 book.recipes(
@@ -1785,8 +1816,8 @@ if all(row is not None for pair in budgets.values() for row in pair):
         f"{steps_to_iwae(lambda row: row['published']['value'])} than the VAE; here it is "
         f"{steps_to_iwae(lambda row: row['value'])}. Ours takes "
         f"{weighted['settings']['num_importance_samples']} draws for each image, which makes an "
-        f"epoch dear: it had {weighted['epochs']} epochs, the VAE {plain['epochs']}. So these rows "
-        "compare two budgets, not two bounds."
+        f"epoch expensive: it had {weighted['epochs']} epochs, the VAE {plain['epochs']}. So these "
+        "rows compare two budgets, not two bounds."
     )
 
 # %% [markdown]
@@ -1886,6 +1917,11 @@ book.box(
 # - E. R. DeLong, D. M. DeLong, D. L. Clarke-Pearson, *Comparing the areas under two or more
 #   correlated receiver operating characteristic curves*, 1988,
 #   [doi:10.2307/2531595](https://doi.org/10.2307/2531595). The error of an AUC.
+# - M. D. Hoffman, M. J. Johnson, *ELBO surgery: yet another way to carve up the variational
+#   evidence lower bound*, 2016. The split of the divergence.
+# - R. J. Williams, *Simple statistical gradient-following algorithms for connectionist
+#   reinforcement learning*, 1992, [doi:10.1007/BF00992696](https://doi.org/10.1007/BF00992696). The
+#   score function.
 # - G. Loaiza-Ganem, J. P. Cunningham, *The continuous Bernoulli*, 2019,
 #   [arXiv:1907.06845](https://arxiv.org/abs/1907.06845). The missing constant.
 # - J. M. Tomczak, M. Welling, *VAE with a VampPrior*, 2017,
