@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 7. Generative adversarial network
 #
-# The generative models of chapters 1 to 5 were trained on a likelihood, or on a bound of one;
+# The generative models of chapters 1 to 5 were trained on a likelihood, or on a bound on it;
 # chapter 6 matched codes by a game. A generative adversarial network, GAN, is a game and nothing
 # else, and has no likelihood. It has a network that turns noise into images, and a second
 # network that says how to tell them from real ones; each is trained against the other. The chapter
@@ -219,11 +219,13 @@ book.say(
     f"{by_any['test images'] / by_any['the mean image']:.2f} times as much: it prefers a blot to "
     "any digit. By the third loss every copy has 0 and the test images "
     f"{pixel_losses['test images'][1].mean():.2f}; that loss takes new digits for a fault. The "
-    f"generator with partners has come within {at_train.mean():.3f} of them, and at a new $z$ is "
-    f"{pixel_losses['G trained on partners, new z'][1].mean():.2f} from the nearest training image "
-    "(@table:pixels, @fig:pixels). The review is right. What is wrong is to "
-    "compare an image with an image: the real digits differ from each other as well, and that is "
-    "not to be punished. To be compared are the *collections*."
+    f"generator with partners, 100 images, is on the way to copies: its squared error is "
+    f"{at_train.mean():.1f}. At a new $z$ it is "
+    f"{pixel_losses['G trained on partners, new z'][1].mean():.2f} from the nearest of 500 "
+    "training images (@table:pixels, @fig:pixels). The review is right about the second and third "
+    "way; the first gives an average that nobody asked for. What is wrong is to compare an image "
+    "with an image: the real digits differ from each other as well, and that is not to be "
+    "punished. What has to be compared is the *collections*."
 )
 
 # %% [markdown]
@@ -235,8 +237,8 @@ book.say(
 # network moves each $z$ to a point $G(z)$; so the points have a distribution of their own, $p_g$.
 # The task is: **make $p_g$ equal to $p_\text{data}$.**
 #
-# In one dimension, if $G$ rises, $p_g$ has a formula: $P(G(z) \le x) = P(z \le G^{-1}(x))$, and the
-# derivative with respect to $x$ is
+# In one dimension, if $G$ is increasing and so has an inverse, $p_g$ has a formula: $P(G(z) \le x)
+# = P(z \le G^{-1}(x))$, and the derivative with respect to $x$ is
 #
 # $$
 # p_g(x) = p_z\big(G^{-1}(x)\big) \cdot \frac{\mathrm{d} G^{-1}(x)}{\mathrm{d} x} .
@@ -314,7 +316,7 @@ book.box(
     "What the notes say: G is a random variable that maps Z into p_g",
     f"""
     $G$ is a function, with nothing random in it: $G(0.3) = {g(0.3):.4f}$, and again
-    {g(0.3):.4f}. Random is $z$, and therefore $x = G(z)$ is a random variable; $p_g$ is the
+    {g(0.3):.4f}. What is random is $z$, and therefore $x = G(z)$ is a random variable; $p_g$ is the
     distribution to which $G$ carries $p_z$. (A random variable *is* a function in mathematics, on
     a space of outcomes, which may be what was meant. But $G$ maps points to points, not to $p_g$.)
     The same $G$ with another noise has another $p_g$: the mean of $G(z)$ is {g(z).mean():.3f} for
@@ -331,8 +333,9 @@ book.box(
 # ## The game
 #
 # Ask a classifier. A second network, the **discriminator** $D$, reads an image and says how
-# probable it thinks that it is real. It is trained by logistic regression, with real images
-# labelled 1 and generated ones labelled 0, that is by maximising its log-likelihood
+# probable it is, in its judgement, that the image is real. It is trained by logistic regression,
+# with real images labelled 1 and generated ones labelled 0, that is by maximising its
+# log-likelihood
 #
 # $$
 # V(D, G) = \mathbb{E}_{x \sim p_\text{data}}[\log D(x)] + \mathbb{E}_{z \sim p_z}[\log (1 -
@@ -392,7 +395,9 @@ book.source(Minimax.generator_loss)
 # $$
 #
 # twice the mean divergence between two coins, $D^*(x)$ and $D(x)$. It is never negative, and zero
-# only for $D = D^*$ where $m > 0$. So every trained discriminator gives a lower bound on $V(D^*)$.
+# only for $D = D^*$ where $m > 0$. So every trained discriminator gives a lower bound on $V(D^*)$
+# (with expectations over the true distributions, or over new draws up to their error; not over the
+# draws that it was trained on).
 #
 # Does a network find $D^*$ from samples? Below, one is trained on fresh draws from both sides.
 
@@ -549,8 +554,9 @@ book.box(
     $$
 
     That is the sense of "the probability that $x$ is real", and @table:calibrated shows that here
-    the trained $D$ has learned it, to within {max(worst_bins):.3f} in every bin. (It is so near the
-    optimum only. A $D$ that has seen few data, or follows a moving $G$, need not be calibrated.)
+    the trained $D$ has learned it, to within {max(worst_bins):.3f} in every bin. (This holds only
+    near the optimum. A $D$ that has seen few data, or follows a moving $G$, need not be
+    calibrated.)
 
     It is no density. $D^*$ depends on $p_g$ as much as on $p_\\text{{data}}$. In one dimension its
     integral from $-10$ to $10$ is {largest["1-D"]:.2f}, and it would grow without end with the
@@ -676,6 +682,10 @@ book.box(
 # proof). So **the minimum is $-\log 4$, and it is reached exactly if $p_g = p_\text{data}$.** The
 # largest value is $0$, as $\mathrm{JSD} \le \log 2$ (since $p / m \le 2$), reached if the two do
 # not overlap: then a perfect classifier exists.
+#
+# No volume is needed for this. With respect to $p_\text{data} + p_g$ both distributions always have
+# densities, and every step stands. If they lie on sheets that do not meet, $D^*$ is 1 on the one
+# and 0 on the other, and the JSD is $\log 2$ ([chapter 8](08_dcgan_wgan.md)).
 
 
 # %%
@@ -762,8 +772,8 @@ book.box(
     "What the notes say: the paper used the JSD as its distance",
     f"""
     Nobody chose it. The game was chosen, a classifier that maximises a log-likelihood, and the JSD
-    is what its best answer turns out to be worth. Another payment gives another divergence, with no
-    other word about distances. In the one-dimensional example, by integrals:
+    is what its best answer turns out to be worth. Another payment gives another divergence (Nowozin
+    and others), with no other word about distances. In the one-dimensional example, by integrals:
 
     - logarithms, $\\log D$ and $\\log (1 - D)$: the best value is
       {number(value("1-D", best_logits["1-D"]), ".4f")} $= 2\\, \\mathrm{{JSD}} - \\log 4$.
@@ -837,8 +847,8 @@ by_difference = np.gradient(doubled_jsd, shifts, edge_order=2)
 # %% [markdown]
 # And in a real training? Two GANs on the digits start from the same weights; one generator has the
 # loss of the game, the other the non-saturating one. Both are trained by gradient descent with
-# momentum, as in 2014. Every few moves we stop, and take with the weights of that moment both
-# gradients over 200 noise vectors.
+# momentum (each step keeps a part of the one before), as in 2014. Every few moves we stop, and take
+# with the weights of that moment both gradients over 200 noise vectors.
 
 
 # %%
@@ -967,9 +977,13 @@ book.say(
     f"{last['saturating'][3]:.1f} for the non-saturating loss at the same weights and noise, "
     f"{last['saturating'][3] / last['saturating'][2]:,.0f} times as much. The cosine of the "
     f"angle between the two is {cosine:.2f} on average: "
-    + ("nearly" if cosine > 0.95 else "not quite")
-    + " the same direction. "
-    "(Adam divides a gradient by its usual size, so with Adam the difference in length matters "
+    + (
+        "nearly the same direction: $D$ is about as sure of all images of the batch, so little but "
+        "the length differs. "
+        if cosine > 0.95
+        else "not quite the same direction. "
+    )
+    + "(Adam divides a gradient by its usual size, so with Adam the difference in length matters "
     "less. The other networks of this chapter are trained with Adam and the non-saturating loss.)"
 )
 
@@ -1135,8 +1149,9 @@ book.box(
 # lowest value. So the best answer to a fixed $D$ is **one point**, $\arg\max_x D(x)$, for every
 # $z$. (The non-saturating loss has the same answer.) Only the next moves of $D$, which lower $D$ at
 # this point, drive $G$ away from it, perhaps to another single point. Nothing in a single move asks
-# for variety; it is asked for by a $D$ that follows. If $G$ has left out a part of the data, that
-# is called **mode collapse**.
+# for variety; it is asked for by a $D$ that follows. A *mode* here is a group of similar points
+# with high density, such as one digit. If $G$ has left out a part of the data, that is called
+# **mode collapse**.
 #
 # It can be counted where the modes are known. The data are eight normals on a circle, with standard
 # deviation 0.05. A sample is good within three standard deviations of a centre, and a mode is found
@@ -1209,12 +1224,12 @@ book.figure(
 
 # %% [markdown]
 # **Packing.** How could $D$ see that something is missing? Every single point that a collapsed $G$
-# makes may be perfect. A *set* of them is not: it is too uniform. Lin and others let $D$ judge $m$
-# points at once, all real or all generated, joined to one long vector (`num_packed=m`). The same
-# derivation then gives the JSD of the $m$-fold products of the densities. Take a distribution over
-# eight modes and two faulty generators: one has lost modes, the other has all of them with unequal
-# weights, chosen so that both have the same JSD for single points. For packs everything is a finite
-# sum.
+# makes may be perfect. A *set* of them is not: its points are too much alike. Lin and others let
+# $D$ judge $m$ points at once, all real or all generated, joined into one long vector
+# (`num_packed=m`). The same derivation then gives the JSD of the $m$-fold products of the
+# densities. Take a distribution over eight modes and two faulty generators: one has lost modes, the
+# other has all of them with unequal weights, chosen so that both have the same JSD for single
+# points. For packs everything is a finite sum.
 
 
 # %%
@@ -1308,6 +1323,11 @@ book.say(
     + f", and the share of good samples differs by {mean_error(quality, '+.0f')} percentage points "
     f"(± over {num_seeds} seeds, @table:ring). "
     + (
+        "Here packing has a price: clearly fewer good samples. "
+        if quality.mean() < -2 * error(quality)
+        else ""
+    )
+    + (
         "So no collapse lasted here, and packing had nothing to mend. "
         if over_seeds(1, "modes").min() == 8
         else ""
@@ -1326,17 +1346,17 @@ book.say(
 # levels plus uniform noise, so that densities exist and nothing can be gained from a grid of
 # levels), as many samples of each, the same measures, all against test images.
 #
-# - **Fréchet distance** between the features of samples and of test images, both taken as Gaussian:
-#   $|m_1 - m_2|^2 + \operatorname{tr}(C_1 + C_2 - 2 (C_1^{1/2} C_2 C_1^{1/2})^{1/2})$. The features
-#   are those of our classifier of digits, so it compares with no published FID.
+# - **Fréchet distance** (its square, as in the FID) between the features of samples and of test
+#   images, both taken as Gaussian: $|m_1 - m_2|^2 + \operatorname{tr}(C_1 + C_2 - 2 (C_1^{1/2} C_2
+#   C_1^{1/2})^{1/2})$. The features are those of our classifier of digits, so it compares with no
+#   published FID.
 # - **Precision**: the share of samples that lie near some test image, that is, no farther from it,
 #   in these features, than its third neighbour among the test images; **recall**: the same with
 #   samples and test images exchanged. Collapse lowers the second and not the first.
 # - **Class entropy**: are all ten digits there?
-# - **Distance to the nearest training image**, in pixels. Near zero: copies. (Smooth images are
-#   somewhat nearer than test images without being copies.)
+# - **Distance to the nearest training image**, in pixels. Near zero: copies.
 #
-# For scale, the same measures are taken of four impostors: validation images (what a perfect model
+# For scale, the same measures are taken of four yardsticks: validation images (what a perfect model
 # would get), training images (a model that copies), the mean image, and independent pixels. The
 # VAE is shown twice: draws from $p(x \mid z)$, which are the samples of the model, and the means of
 # $p(x \mid z)$, which are what one usually gets to see.
@@ -1513,7 +1533,8 @@ book.say(
     "first; ≈ means within two standard errors, in which another seed of the training is not "
     "contained.) "
     + (
-        f"In this comparison {leaders.pop()} comes first in both. "
+        f"In this comparison {leaders.pop()} comes first in both; these are three networks with "
+        "three budgets, and the order is theirs, not that of the principles. "
         if len(leaders) == 1
         else "Which model is best depends on what is asked. "
     )
@@ -1584,7 +1605,7 @@ for dimension in dimensions:
         parzen_gaps[dimension, t] = np.mean(scores - truth), error(scores - truth)
 
 # %% [markdown]
-# Now the digits. Beside the models stand the impostors, and one more: the centres of clusters of
+# Now the digits. Beside the models stand the yardsticks, and one more: the centres of clusters of
 # training images (k-means), which are averages of images, and few.
 
 
@@ -1931,15 +1952,15 @@ book.box(
 
     - *At the same time*: to $(\\theta, \\psi)$ is added $\\eta\\, (-\\psi, \\theta)$, which is
       perpendicular to it. So the distance from the solution $(0, 0)$ grows by the factor
-      $\\sqrt{{1 + \\eta^2}}$ in each step. After {rounds} steps of $\\eta = {eta}$ from
-      distance 1 it is {radii[-1, 0]:.3f}; the formula gives
-      {(1 + eta**2) ** (rounds / 2):.3f}. They drift apart.
+      $\\sqrt{{1 + \\eta^2}}$ in each step of this approximation. After {rounds} steps of
+      $\\eta = {eta}$ from distance 1 it is {radii[-1, 0]:.3f}; the formula gives
+      {(1 + eta**2) ** (rounds / 2):.3f}. The point drifts away from the solution.
     - *In turn*, $D$ first, as in the library: the step is a matrix with determinant 1 and trace
       $2 - \\eta^2$, so for $\\eta < 2$ its eigenvalues lie on the unit circle. The point goes
       round for ever; its distance stays between {radii[:, 1].min():.3f} and
       {radii[:, 1].max():.3f}.
 
-    Neither reaches the solution, from which both gradients lead round and not in. What helps is
+    Neither reaches the solution, around which both gradients lead, and not into it. What helps is
     friction: noise on the data, or a penalty that pulls the slope of $D$ to *zero* (Mescheder and
     others). The penalty of the next chapter pulls it to one, and need not converge here.
     """,
@@ -1968,8 +1989,11 @@ book.box(
 #   How modes are counted.
 # - M. Heusel and others, *GANs trained by a two time-scale update rule converge to a local Nash
 #   equilibrium*, 2017, [arXiv:1706.08500](https://arxiv.org/abs/1706.08500). The Fréchet distance.
-# - T. Kynkaanniemi and others, *Improved precision and recall metric for assessing generative
+# - T. Kynkäänniemi and others, *Improved precision and recall metric for assessing generative
 #   models*, 2019, [arXiv:1904.06991](https://arxiv.org/abs/1904.06991).
+# - S. Nowozin, B. Cseke, R. Tomioka, *f-GAN: training generative neural samplers using variational
+#   divergence minimization*, 2016, [arXiv:1606.00709](https://arxiv.org/abs/1606.00709). Other
+#   payments, other divergences.
 # - X. Mao and others, *Least squares generative adversarial networks*, 2016,
 #   [arXiv:1611.04076](https://arxiv.org/abs/1611.04076). Squares in place of logarithms.
 # - L. Mescheder, A. Geiger, S. Nowozin, *Which training methods for GANs do actually converge?*,

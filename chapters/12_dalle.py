@@ -82,8 +82,9 @@ def cells(it):
 # pairs of pictures and texts. To see whether its idea works, less will do. The library draws
 # **scenes**: small pictures with one to three objects, each a circle, square, triangle or cross, in
 # one of six colours and two sizes, at one of nine places. A grammar of a few lines writes the
-# caption. Objects that are alike are counted in words. What no caption tells, the picture varies:
-# each object is moved by up to a pixel, its colour is up to 15% darker, and so is the ground.
+# caption. Objects that are alike are counted in words. Pictures also vary in what no caption tells:
+# each object is moved by up to a pixel in each direction, its colour is up to 15% darker, and the
+# grey of the ground lies between 0.05 and 0.15.
 #
 # Shape, colour and size make 48 combinations. Training shows 36 of them. Six others appear only in
 # the validation split and six only in the test split, where *every* caption has one of them: the
@@ -248,8 +249,8 @@ book.table(
     ],
     ["", "of a picture", "with the caption", "multiply-adds", "weights of attention"],
     "What one picture costs one block of a Transformer, and one head of it, if all positions "
-    "attend to all. For DALL-E: 256 words, a width of 3,968 (62 heads of 64 entries) and four "
-    "times as many hidden units. Its own attention is sparse, which saves some of this.",
+    "attend to all. For DALL-E: 256 tokens of text, a width of 3,968 (62 heads of 64 entries) "
+    "and four times as many hidden units. Its own attention is sparse, which saves some of this.",
     name="cost",
 )
 bits = {
@@ -298,9 +299,9 @@ book.box(
 #
 # The encoder is a convolutional network that ends in $K$ logits $\ell_i$ at each place. The decoder
 # reads a token as a one-hot vector; its first layer, a matrix with $K$ columns, is the
-# **codebook**: one vector for each token. A pixel has a normal density around the decoder's output,
-# with a fixed scale $\sigma$, so that $-\log p(x \mid z)$ is the squared error over $2 \sigma^2$
-# and a constant.
+# **codebook**: one vector for each token. A pixel has a normal density around the sigmoid of the
+# decoder's output, with a fixed scale $\sigma$, so that $-\log p(x \mid z)$ is the squared error
+# over $2 \sigma^2$ and a constant.
 #
 # The bound of chapter 5 holds for any latent, with a sum in place of the integral:
 #
@@ -310,7 +311,7 @@ book.box(
 # $$
 #
 # Its divergence is a sum over places, because both distributions are products, and with a uniform
-# prior it is an entropy:
+# prior each term is $\log K$ minus an entropy:
 #
 # $$
 # \mathrm{KL} = \sum_{i=1}^N \sum_{k=1}^K q_i(k) \log \frac{q_i(k)}{1 / K} = \sum_{i=1}^N \big(
@@ -335,9 +336,10 @@ book.box(
 # \nabla_\ell \log q(z) \big] ,
 # $$
 #
-# with draws for the second form. It is unbiased, and uses of $f$ only its value: a grid of 64
-# tokens gets one number as its grade, and each token must find out, over many draws, whether it was
-# to blame. The alternative of DALL-E uses the slope of $f$, and pays with a bias.
+# with draws for the second form, the **score-function** estimate. It is unbiased, and uses of $f$
+# only its value: a grid of 64 tokens gets one number as its grade, and each token must find out,
+# over many draws, whether it was to blame. The alternative of DALL-E uses the slope of $f$, and
+# pays with a bias.
 #
 # ### A draw as a maximum
 #
@@ -512,11 +514,10 @@ book.source(DiscreteVAE.call)
 # %% [markdown]
 # ### Training it
 #
-# A practical matter first. The scenes are dark. A fresh encoder makes small numbers of dark pixels:
-# its logits are nearly the same for all pictures, and next to the Gumbel noise hardly anything of
-# the picture gets through. The slopes of its first weights are small numbers too, since they are
-# proportional to the pixels. So the encoder gets one more layer in front, which centres the ground
-# at zero and stretches the rest.
+# A practical matter first. The scenes are dark. From small inputs a fresh encoder makes small
+# logits, nearly the same for all pictures, and next to the Gumbel noise hardly anything of the
+# picture gets through. So the encoder gets one more layer in front, which puts the ground near zero
+# and stretches the rest.
 
 
 # %%
@@ -633,8 +634,8 @@ book.say(
         if raw_course[both, 1] < 0.2 * course[both, 1]
         else ""
     )
-    + "The layer changes nothing that the network could not have learned by itself. It changes how "
-    "soon."
+    + "The layer changes nothing that the network could not have learned by itself. With it the "
+    f"logits start {scales[0] / scales[1]:.1f} times as large; this is one run of each."
 )
 
 # %%
@@ -680,7 +681,7 @@ book.say(
 # %% [markdown]
 # ### What a token means
 #
-# A token is a name, and the networks have chosen what for. There are two ways to ask. One is to
+# A token is a name, and the networks have chosen its meaning. There are two ways to ask. One is to
 # collect what pictures show where the encoder says it: the mean of the surroundings. The other is
 # to fill a grid with it and let the decoder draw.
 
@@ -762,8 +763,8 @@ book.say(
 # and the number of objects.
 #
 # A judge is an instrument, and its error must be known before it measures anything. So it reads
-# true pictures, noisy ones, pictures of *other* captions, and pictures whose caption has one word
-# exchanged, of which we know how much is right.
+# true pictures, noisy ones, pictures of *other* captions, and pictures whose caption has the
+# colour of one object exchanged, of which we know how much is right.
 
 # %%
 rng = np.random.default_rng(0)
@@ -802,8 +803,8 @@ book.table(
     [[name, *cells(it)] for name, it in judged.items()],
     ["", "attributes", "captions", *parts],
     f"Percent right by the judge, of {len(test)} test scenes: of all attributes, of whole captions "
-    "(± standard error over the pictures), and by attribute. An object that is unclear has "
-    "no right shape, colour or size.",
+    "(± standard error over the pictures), and by attribute. An object that is unclear has nothing "
+    "right, not even its place; it counts as one in the number.",
     name="judge",
 )
 true, chance, ceiling = (
@@ -854,8 +855,10 @@ book.say(
 #
 # A position of the picture is the sum of a learned vector for its row and one for its column. In
 # training one caption in five is replaced by the empty one, so that the same network learns $p(x)$;
-# this will be needed twice. The loss is $-\log p(x \mid c)$ and, with a weight of 1/7, $-\log
-# p(c)$.
+# this will be needed several times. The two are learned side by side, and nothing makes $p(x)$
+# equal to $\sum_c p(c)\, p(x \mid c)$: below, $p(c \mid x)$ is short for $p(c)\, p(x \mid c) /
+# p(x)$, which is a probability of $c$ only as far as they agree. The loss is $-\log p(x \mid c)$
+# and, with a weight of 1/7 (the paper has 7/8 and 1/8), $-\log p(c)$.
 
 # %% tags=["hide"]
 book.source(DALLE._logits)
@@ -987,7 +990,7 @@ book.say(
     )
     + f"The other {nll['seen']['with the caption'].mean():.0f} nats hold what no caption tells, "
     "the exact place, the shade, the ground, and how the encoder spells it all, and what the model "
-    "has not learned. For combinations never seen the caption lowers them by "
+    "has not learned. For combinations never seen the caption lowers $-\\log p$ by "
     f"{mean_error(gain['test'], '.1f')} nats."
 )
 
@@ -1067,6 +1070,10 @@ pointed = {
     name: np.mean([it.shape in ("triangle", "cross") for scene in part for it in scene.objects])
     for name, part in (("test", first("test").scenes), ("seen", fresh_scenes))
 }
+alone = {
+    name: np.mean([len(scene.objects) == 1 for scene in part])
+    for name, part in (("test", first("test").scenes), ("seen", fresh_scenes))
+}
 book.say(
     f"Of combinations never shown {percent(unseen.attribute_accuracy)}% of the attributes are "
     f"right, with chance at {percent(least.attribute_accuracy)}%; true pictures have "
@@ -1083,12 +1090,14 @@ book.say(
     )
     + "(± over the pictures of one model. Not all of a difference need be novelty: the shapes "
     f"differ too. Triangles and crosses are {pointed['test']:.0%} of the objects of the test "
-    f"captions and {pointed['seen']:.0%} there.) The tokens too were learned on combinations seen; "
+    f"captions and {pointed['seen']:.0%} there. And the new sentences have more objects, which is "
+    f"harder: {alone['seen']:.0%} of them have one only, of the test captions "
+    f"{alone['test']:.0%}.) The tokens too were learned on combinations seen; "
     f"of these, {percent(most_seen.attribute_accuracy)}% of the attributes survive tokens and "
     "back. "
     + f"Whole captions are right in {percent(unseen.caption_accuracy)}% of the pictures, where "
-    f"{percent(most.caption_accuracy)}% are right after tokens and back, since everything must be "
-    "right at once."
+    f"{percent(most.caption_accuracy)}% are right after tokens and back: a caption counts only if "
+    "all is right."
     + f" In the pictures drawn the attributes come in the order {listed(order_of(unseen))}, in the "
     f"tokens in the order {listed(order_of(most))}."
     + book.setting(
@@ -1115,7 +1124,7 @@ book.say(
     "training does not show is multiplied by nothing but zeros, its gradient is zero, and it stays "
     "what it was at the start. What makes a new sentence possible is that the condition has "
     "*parts*, each of which was trained in other company. A GAN whose condition is the sequence of "
-    "words would need a network that reads it; such models existed before DALL-E."
+    "words would need a network that reads it; such models existed before DALL-E (Reed and others)."
 )
 
 # %% tags=["fold"]
@@ -1297,7 +1306,7 @@ book.say(
     f"By attribute, the best is {best} ({percent(by_part[best])}%), the worst {worst} "
     f"({percent(by_part[worst])}%; through the tokens and back {percent(getattr(most, worst))}%). "
     f"Of the cells that are not empty the judge finds {percent(unclear)}% unclear; for them "
-    "shape, colour and size all count as wrong. More objects mean more that can go wrong "
+    "place, shape, colour and size all count as wrong. More objects mean more that can go wrong "
     "(@table:kinds)."
 )
 book.say(
@@ -1327,13 +1336,13 @@ book.say(
 # %% [markdown]
 # ## Temperature, few candidates, guidance
 #
-# A model by maximum likelihood gives something to everything, and 64 small risks in a row are a
-# large one. Three ways to draw with less risk are common. All three leave the model as it is, and
-# with each of them *the pictures are no longer samples of* $p(x \mid c)$: `log_prob` does not say
-# how probable they were.
+# A model by maximum likelihood gives every token some probability, and many small risks in a row
+# are a large one. Three ways to draw with less risk are common. All three leave the model as it is,
+# and with each of them *the pictures are no longer samples of* $p(x \mid c)$: `log_prob` does not
+# say how probable they were.
 #
-# - **Temperature** $T$: divide all logits by $T < 1$. A probability $p_k$ becomes proportional to
-#   $p_k^{1/T}$.
+# - **Temperature** $T$ (another one than the $\tau$ of the relaxation): divide all logits by $T <
+#   1$. A probability $p_k$ becomes proportional to $p_k^{1/T}$.
 # - **Top $k$**: draw among the $k$ most probable tokens only.
 # - **Guidance** (Ho and Salimans, for diffusion models). The network also knows the token's
 #   probability without the caption. By Bayes' rule,
@@ -1354,7 +1363,7 @@ book.say(
 # log-probabilities up to a constant, it is $\ell(\text{no caption}) + g\, (\ell(\text{caption}) -
 # \ell(\text{no caption}))$. So $g = 0$ forgets the caption, $g = 1$ is the model, and $g > 1$
 # follows the caption more than is true. It costs two passes for each token. The paper on DALL-E
-# does not have it; Ho and Salimans brought it to diffusion models a year later.
+# does not have it; Ho and Salimans introduced it, for diffusion models, a year later.
 
 # %%
 ways = {
@@ -1445,8 +1454,9 @@ book.say(
     f"at temperature 0.25 {by_way['temperature 0.25'][2].mean():.1f}, and with guidance 6 "
     f"{by_way['guidance 6'][2].mean():.1f}. Cool pictures are those that the model likes best."
     + (
-        " Strongly guided ones are pictures that the model itself finds improbable: a difference "
-        "of two logits carries the errors of both, and a factor of six makes much of them."
+        " Strongly guided ones are pictures that the model itself finds improbable. With exact "
+        "logits, too, strong guidance leaves $p(x \\mid c)$ (exercise 12.3); here the errors of "
+        "both logits come on top."
         if by_way["guidance 6"][2].mean() > real.mean() + 2 * error(real)
         else ""
     )
@@ -1458,8 +1468,9 @@ book.say(
 #
 # Tokens are drawn row by row, so the upper rows may be given and the lower ones drawn: exactly
 # $p(x_\text{lower} \mid x_\text{upper}, c)$, since that is the product of the remaining factors.
-# (Lower rows cannot be given like this: exercise 12.4.) The three upper rows hold the upper third
-# of the picture.
+# (Lower rows cannot be given like this: exercise 12.4.) The three upper rows of tokens stand for
+# the upper three of eight rows of the picture; the encoder looks a few pixels further, so they may
+# tell a little of what lies below.
 
 # %%
 mask = np.zeros(grid_shape, bool)
@@ -1519,18 +1530,19 @@ book.say(
     "An object in the given part need not be drawn any more. With the upper rows given "
     f"{percent(by_help['the upper rows given'].attribute_accuracy)}% of the attributes are right, "
     f"after {percent(unseen.attribute_accuracy)}% with nothing given; without the caption the "
-    "lower part is a guess, and it is "
+    "lower part is mostly a guess, and it is "
     f"{percent(by_help['the upper rows given, no caption'].attribute_accuracy)}% in all "
     "(@table:completion). With a caption that the given part contradicts (the last column of "
-    "@fig:completion) the model has no way to object: what is written is written, and it draws "
-    "what is left."
+    "@fig:completion) the model has no way to object: the given tokens stay, and it draws "
+    "the rest."
 )
 
 # %% [markdown]
 # ## Choosing among several
 #
-# One may draw several pictures and keep one. The paper let another network, CLIP, choose among 512.
-# But the model itself can say how well a caption fits a picture. By Bayes' rule
+# One may draw several pictures and keep one. The paper let another network choose among 512: CLIP,
+# which scores how well a picture fits a sentence. But the model itself can say how well a caption
+# fits a picture. By Bayes' rule
 #
 # $$
 # \log \frac{p(c \mid x)}{p(c)} = \log \frac{p(x, c)}{p(x)\, p(c)} = \log p(x \mid c) - \log p(x) .
@@ -1538,9 +1550,9 @@ book.say(
 #
 # The left side orders the pictures $x$ of one caption as $p(c \mid x)$ does, because $p(c)$ is the
 # same for all. The right side is what `caption_gain` computes: two passes. Choosing by $\log p(x
-# \mid c)$ is something else: it prefers pictures that are probable for *any* reason, and an empty
-# ground is a very probable picture. On the other hand the gain subtracts a $p(x)$ that the model
-# may know less well (@table:nll). We try both.
+# \mid c)$ is something else: it prefers pictures that are probable for *any* reason, such as those
+# whose shapes are spelled in the most usual way. On the other hand the gain subtracts a $p(x)$ that
+# the model may know less well (@table:nll). We try both.
 
 # %%
 asked, tries = book.setting(default=128, full=256), 8
@@ -1593,8 +1605,7 @@ book.say(
     f"(@table:choice). Among pictures of one caption the correlation of gain and judge is "
     f"{against_judge:.2f}. "
     + (
-        "A model can tell a bad picture from a good one better than it can avoid drawing it: to "
-        "judge, it sees the whole."
+        "So the gain carries some information on what is right: to judge, the model sees the whole."
         if gained.mean() > 2 * error(gained)
         else "The gain is no clear help here"
         + (
@@ -1611,9 +1622,9 @@ book.say(
 # ## What goes wrong, and why
 #
 # **The codebook collapses.** If a decoder sees little but noise in its codes, it learns to ignore
-# them, and the encoder has nothing left to learn from: all pictures get the same tokens. It did not
-# happen in this chapter's trainings, stretched or not (@fig:training). Where it does, one tries to
-# stretch the input, to lower the rate, or to let the weight of the divergence rise from zero
+# them, and the encoder has nothing left to learn from: all pictures get the same tokens.
+# @fig:training shows how near this chapter's two trainings came to it. Where it happens, one tries
+# to stretch the input, to lower the rate, or to let the weight of the divergence rise from zero
 # (`warmup_steps`); watch the perplexity of the tokens.
 #
 # **The temperature falls too early, or never.** Cold from the start, the gradient is noise
@@ -1621,12 +1632,12 @@ book.say(
 # give it. So watch the error of *reconstructions*, which use whole tokens, and not the training
 # loss.
 #
-# **The decoder is blamed on the Transformer.** If a picture is wrong, either the tokens were wrong
+# **The Transformer is blamed for the decoder.** If a picture is wrong, either the tokens were wrong
 # or the decoder cannot draw what they say. Reconstructions tell the two apart (@table:drawn).
 #
-# **Guidance without captions left out.** A model that was trained on captions alone has never seen
-# the empty one. Its $p(x)$ is then whatever the network makes of an unknown input; guidance and
-# caption gain both rest on it. Training has to leave out captions now and then.
+# **Guidance without captions left out.** A model that was trained with a caption every time has
+# never seen the empty one. Its $p(x)$ is then whatever the network makes of an unknown input;
+# guidance and caption gain both rest on it. Training has to leave out captions now and then.
 
 # %% tags=["hide"]
 try:
@@ -1640,7 +1651,7 @@ book.say(
     "@table:ways has both."
 )
 book.say(
-    "**The judge is trained on, by hand.** Whoever chooses temperature, guidance and the best of "
+    "**Choosing on the test captions.** Whoever chooses temperature, guidance and the best of "
     f"{tries} on the captions that are then reported measures how well they chose. The recipes "
     "below choose temperature and guidance on the validation captions and report on captions that "
     "were used for nothing else; what plain samples have is in the details under "
@@ -1669,7 +1680,7 @@ book.recipes(
 #
 # **Exercise 12.1.** Tokens run a race: token $k$ needs a time $T_k$ that is exponential with rate
 # $e^{\ell_k}$. Show that it wins with probability $\operatorname{softmax}(\ell)_k$, and that this
-# is the Gumbel maximum in other clothes.
+# is the Gumbel maximum, written differently.
 
 # %% tags=["hide"]
 rng = np.random.default_rng(2)
@@ -1720,8 +1731,8 @@ book.box(
 )
 
 # %% [markdown]
-# **Exercise 12.3.** Guidance is applied token by token. Is the result $p(x)\, p(c \mid x)^g$,
-# normalised over all pictures? Compare all of it on the tiny model.
+# **Exercise 12.3.** Guidance is applied token by token. Is the result $p(x)\, (p(x \mid c) /
+# p(x))^g$, normalised over all pictures? Compare all of it on the tiny model.
 
 
 # %%
@@ -1762,16 +1773,17 @@ book.box(
     "answer",
     "Answer to 12.3, computed",
     f"""
-    | $g$ | sum over pictures | from $p(x)\\, p(c \\mid x)^g$ | from $p(x \\mid c)$ |
+    | $g$ | sum over pictures | from $p(x)\\, (p(x \\mid c) / p(x))^g$ | from $p(x \\mid c)$ |
     | ---: | ---: | ---: | ---: |
     {lines}
 
     (Total variation, half the sum of absolute differences; caption
     `{" ".join(map(str, caption))}`.) Token by token every factor is normalised, so the sum is one.
-    But the constant by which it is divided depends on the tokens before, and the guided product is
-    not the product guided: $\\prod_i p_g(x_i \\mid x_{{<i}}, c) = p(x)\\, \\left( \\frac{{p(x \\mid
-    c)}}{{p(x)}} \\right)^g / \\prod_i Z_i(x_{{<i}})$. The two agree for $g = 1$ only (and $g = 0$),
-    where all $Z_i$ are one. Neither is $p(x \\mid c)$.
+    But the constant by which it is divided depends on the tokens before, so the product of guided
+    factors is not the guided whole: $\\prod_i p_g(x_i \\mid x_{{<i}}, c) = p(x)\\, \\left(
+    \\frac{{p(x \\mid c)}}{{p(x)}} \\right)^g / \\prod_i Z_i(x_{{<i}})$. In general the two agree
+    for $g = 0$ and $g = 1$ only, where all $Z_i$ are one; for $g = 1$ both are $p(x \\mid c)$, for
+    other $g$ in general neither is.
     """,
 )
 
@@ -1813,12 +1825,12 @@ book.box(
 
 # %% [markdown]
 # **Exercise 12.5.** Draw $n$ pictures *without* a caption and keep one of them, with probability
-# proportional to $p(c \mid x)$. What is its distribution as $n$ grows? How is that different from
-# keeping the best?
+# proportional to $p(x \mid c) / p(x)$. What is its distribution as $n$ grows? How is that different
+# from keeping the best?
 
 # %%
 rng = np.random.default_rng(3)
-fit = p_with / p_without  # proportional to p(c | x)
+fit = p_with / p_without  # p(c | x) up to p(c), as far as the two agree
 kept = {}
 for n in (1, 4, 16, 64):
     pool = rng.choice(len(every_x), size=(50_000, n), p=p_without / p_without.sum())
@@ -1843,11 +1855,11 @@ book.box(
     {lines}
 
     (Total variation from $p(x \\mid c)$ on the tiny model, from 50,000 choices each; as many exact
-    draws are {chance_gap:.3f} away.) The weights $p(x \\mid c) / p(x) \\propto p(c \\mid x)$ are
-    those of importance sampling from $p(x)$, so in proportion to them one draws from $p(x \\mid c)$
-    in the limit; for $n = 1$ it is $p(x)$. Keeping the best tends to the single picture with the
-    largest $p(c \\mid x)$. With pictures that were drawn from $p(x \\mid c)$ already, as above, any
-    choice by a score leads away from it: that is its purpose.
+    draws are {chance_gap:.3f} away.) The weights $p(x \\mid c) / p(x)$ are those of importance
+    sampling from $p(x)$, so in proportion to them one draws from $p(x \\mid c)$ in the limit; for
+    $n = 1$ it is $p(x)$. Keeping the best tends to the single picture with the largest $p(x \\mid
+    c) / p(x)$. With pictures that were drawn from $p(x \\mid c)$ already, as above, any choice by a
+    score leads away from it: that is its purpose.
     """,
 )
 
@@ -1866,5 +1878,7 @@ book.box(
 #   vector, and an autoregressive model of them.
 # - J. Ho, T. Salimans, *Classifier-free diffusion guidance*, 2022,
 #   [arXiv:2207.12598](https://arxiv.org/abs/2207.12598). Guidance.
+# - S. Reed and others, *Generative adversarial text to image synthesis*, 2016,
+#   [arXiv:1605.05396](https://arxiv.org/abs/1605.05396). A GAN whose condition is a sentence.
 # - A. Vaswani and others, *Attention is all you need*, 2017,
 #   [arXiv:1706.03762](https://arxiv.org/abs/1706.03762). The Transformer.
