@@ -88,12 +88,12 @@ book.box(
 # probabilities $p_1, \dots, p_m$. They sum to 1, so the last follows from the others: $m - 1$
 # free numbers.
 #
-# A network does not output probabilities but unconstrained numbers, and a *likelihood* says what
-# they mean. For the Bernoulli the number is the logit $a = \log \frac{p}{1 - p}$, so
-# $p = 1 / (1 + e^{-a})$. For the categorical there are $m$ numbers $a_1, \dots, a_m$ and
-# $p_j = e^{a_j} / \sum_l e^{a_l}$. Adding the same constant to all of them changes nothing: $m$
-# numbers, $m - 1$ of them free. The library's likelihoods return distributions of TensorFlow
-# Probability:
+# A neural network (chapter 2) does not output probabilities but unconstrained numbers; what turns
+# them into probabilities the library calls a *likelihood*. For the Bernoulli the number is the
+# logit $a = \log \frac{p}{1 - p}$, so $p = 1 / (1 + e^{-a})$. For the categorical there are $m$
+# numbers $a_1, \dots, a_m$ and $p_j = e^{a_j} / \sum_l e^{a_l}$. Adding the same constant to all of
+# them changes nothing: $m$ numbers, $m - 1$ of them free. The library's likelihoods return
+# distributions of TensorFlow Probability:
 
 # %%
 logit = np.log(0.8 / 0.2)
@@ -109,8 +109,8 @@ book.box(
     "What the notes say: P(X = 0) = p",
     f"""
     The usual convention, and that of every library used here, is $P(X = 1) = p$: above, the logit
-    of 0.8 gave $P(X = 1)$ = {np.exp(pixel.log_prob(1.0)[0].numpy()):.1f}. With the other
-    convention every model would paint negatives.
+    of 0.8 gave $P(X = 1)$ = {np.exp(pixel.log_prob(1.0)[0].numpy()):.1f}. To read a
+    model of one convention by the other would paint negatives.
     """,
 )
 
@@ -140,8 +140,8 @@ book.box(
     "notes",
     "What the notes say: 2^768 images, and 255 × 255 × 255 numbers per RGB pixel",
     f"""
-    28 × 28 is {28 * 28}, so there are $2^{{784}}$ images of 784 variables (not $2^{{768}}$
-    variables), which is 2 to the power {784 - 768} = {2 ** (784 - 768):,} times as many. And the
+    28 × 28 is {28 * 28}, so there are 784 variables and $2^{{784}}$ images, $2^{{{784 - 768}}}$ =
+    {2 ** (784 - 768):,} times $2^{{768}}$. And the
     "minus one" applies once to the whole table, not to each channel: $256^3 - 1$ = {256**3 - 1:,}
     numbers, while 255³ = {255**3:,} is {256**3 - 1 - 255**3:,} short.
     """,
@@ -151,9 +151,10 @@ book.box(
     'What the notes ask: why n when independent and 2^n when not? ("one just adds")',
     """
     Under independence the *probabilities multiply*: $p(x) = \\prod_i p(x_i)$. What adds up is the
-    number of *parameters*: the factor of each pixel has one number of its own, so $n$ factors
-    have $n$. Without independence nothing factors: knowing $p(x)$ for one image says nothing
-    about another, except through the sum being 1, so all $2^n$ entries but one are free.
+    number of *parameters*: the factor of each pixel has one number of its own, so $n$ factors have
+    $n$. Without independence $p(x)$ is no product of functions of single pixels: knowing $p(x)$ for
+    one image says nothing about another, except through the sum being 1, so all $2^n$ entries but
+    one are free.
     """,
 )
 
@@ -174,7 +175,8 @@ book.box(
 # p(x) = \prod_{i=1}^{n} p(x_i \mid x_{<i}), \qquad x_{<i} = (x_1, \dots, x_{i-1}).
 # $$
 #
-# Nothing was assumed, so this **chain rule** holds for every distribution and for every order of
+# (After a context of probability 0 any number may stand: the product is 0 already.) Nothing was
+# assumed, so this **chain rule** holds for every distribution and for every order of
 # the variables. It also saves nothing. Variable $i$ has $2^{i-1}$ *contexts* $x_{<i}$, and each
 # needs one number, the probability of a 1 in that context:
 #
@@ -280,7 +282,7 @@ book.say(f"""
 # Once $z$ is known, $y$ may be struck out. It does *not* say that $x$ and $y$ are independent.
 # Let $z$ be a hidden bit and $x$, $y$ two noisy readings of it, each made without regard to the
 # other. To measure dependence we use the **mutual information**, which is zero exactly under
-# (conditional) independence:
+# (conditional) independence, as will be shown:
 #
 # $$
 # I(x; y \mid z) = \sum_{x, y, z} p(x, y, z) \log \frac{p(x, y \mid z)}{p(x \mid z)\, p(y \mid z)} .
@@ -439,7 +441,7 @@ book.say(f"""
 #
 # Each context has its own $\theta_c$, so each bracket can be maximised alone. For a variable with
 # $m$ values, counts $n_1, \dots, n_m$ with sum $N$, and relative frequencies $f_j = n_j / N$, the
-# bracket is
+# bracket is, with $0 \log 0 = 0$,
 #
 # $$
 # \sum_j n_j \log \theta_j
@@ -458,12 +460,15 @@ book.say(f"""
 # = \sum_{j : f_j > 0} \theta_j - 1 \leq 0 ,
 # $$
 #
-# with equality only for $\theta = f$. So in every context that was seen at all the maximum is
-# unique, and it is the vector of relative frequencies: *maximum likelihood is counting*. (A
-# Lagrange multiplier gives the same: setting the derivative of
-# $\sum_j n_j \log \theta_j - \lambda (\sum_j \theta_j - 1)$ to zero gives
-# $\theta_j = n_j / \lambda$, and the constraint gives $\lambda = N$. It finds the stationary
-# point; the inequality above shows that it is the maximum.)
+# with equality only for $\theta = f$. (The mutual information is such a divergence, of $p(x, y \mid
+# z)$ from $p(x \mid z)\, p(y \mid z)$, averaged over $z$: hence never negative, and zero exactly
+# when the two agree. $I(x; y)$ is the same without $z$.) So in every context that was seen at all
+# the maximum is unique, and it is the vector of relative frequencies: *maximum likelihood is
+# counting*. (Where all $n_j > 0$, a Lagrange multiplier gives the same: setting the derivative of
+# $\sum_j n_j \log
+# \theta_j - \lambda (\sum_j \theta_j - 1)$ to zero gives $\theta_j = n_j / \lambda$, and the
+# constraint gives $\lambda = N$. With $n_j = 0$ the maximum lies on the boundary, where no
+# derivative vanishes; the inequality covers that case too.)
 #
 # The same identity holds for the whole image. With $p_{\text{data}}$ for the distribution of the
 # images,
@@ -570,7 +575,8 @@ book.say(f"""
     that are hard for one model are hard for the other, and that part cancels.
 
     LZMA needs {lzma_nll / rows[-1][1]:.2f} times the bits of order 8. Any density is a
-    compressor, and any compressor is a density of sorts. What the NLL does not say is how good
+    compressor, and any compressor is a density of sorts: if it needs $L(x)$ bits, the numbers
+    $2^{{-L(x)}}$ sum to at most 1 (Kraft). What the NLL does not say is how good
     the samples look: a model can be better in one and worse in the other (Theis et al. 2015).
 """)
 
@@ -583,16 +589,15 @@ book.say(f"""
 # value that was never seen in its context has probability 0, and one such pixel makes the whole
 # image impossible, an infinite NLL.
 #
-# A **pseudo-count** $\alpha > 0$ prevents that: pretend that every value was seen $\alpha$ times
-# more than it was,
+# A **pseudo-count** $\alpha > 0$ prevents that: add $\alpha$ to every count,
 #
 # $$
 # \theta_j = \frac{n_j + \alpha}{N + m \alpha} .
 # $$
 #
-# With many observations it changes nothing; with none, all values are equally probable. It is the
-# most probable $\theta$ under a Dirichlet prior (exercise 1.5). We fit every order twice, with
-# $\alpha = 1$ and with $\alpha = 0$.
+# With many observations it changes almost nothing; with none, all values are equally probable. It
+# is the most probable $\theta$ under a Dirichlet prior (exercise 1.5). We fit every order twice,
+# with $\alpha = 1$ and with $\alpha = 0$.
 
 # %%
 orders = book.setting(default=(*range(13), 14), full=(0, 1, 2, 4, 6, 8, 10, 12))
@@ -690,11 +695,11 @@ rises = f"""
     invented observations for one real, and its probability is pulled towards one half.
     """
 book.say(f"""
-    Plain counting improves on the training images to the end, to {plain[last][0]:.2f} nats at
-    order {last}, while {100 * plain[last][1]:.0f} % of the test images have become impossible: it
-    learns its images by heart. With $\\alpha = 1$ the test NLL falls, is lowest near order
+    Plain counting improves on the training images to the end, to {plain[last][0]:.2f} nats at order
+    {last}, while {100 * plain[last][1]:.0f} % of the test images have become impossible: it fits
+    accidents of its training images. With $\\alpha = 1$ the test NLL falls, is lowest near order
     {best}, at {smooth[best][2][0]:.2f}, and rises to {smooth[last][2][0]:.2f} at order {last}
-    (@fig:order-curve). This U is overfitting, in its purest form.
+    (@fig:order-curve). The growing gap between the curves is overfitting.
 """)
 if smooth[1][2][0] < smooth[1][0][0]:
     book.say("""
@@ -803,8 +808,8 @@ book.box(
     which the pseudo-count sees to. The least probable image of the order-0 model on {data_name}
     has log-probability {number(worst_log_prob, ".0f")} nats (a typical sample:
     {number(np.median(spread), ".0f")}): tiny, not zero. What is few are the *distributions*: the
-    independent ones have $n$ free numbers among $2^n - 1$. For example, no independent model with
-    both images possible can say "two pixels are always equal" (exercise 1.3).
+    independent ones have $n$ free numbers among $2^n - 1$. For example, no independent model that
+    allows both values can say "two pixels are always equal" (exercise 1.3).
     """,
 )
 
@@ -954,7 +959,7 @@ book.say(f"""
     {len(mode_data):,} test digits have {number(mode_data.mean(), ".1f")} on average and
     {number(mode_data.max(), ".1f")} at most; {len(mode_samples)} samples of the model itself have
     {number(mode_samples.max(), ".1f")} at most. So the highest density belongs to an image that is
-    neither in the data nor among the samples (@fig:densities, left): it makes the more
+    neither among the test digits nor among the samples (@fig:densities, left): it makes the more
     predictable choice again and again, as no digit does. {blank_text}
 """)
 
@@ -1132,9 +1137,9 @@ book.say(f"""
 #    validation images. (The paper tests groups of images; here each stands alone.)
 # 2. **Likelihood ratio** (Ren et al. 2019): subtract the log-density under a *background* model
 #    that explains what is common to good and odd images: $\log p(x) - \log p_{\text{bg}}(x)$.
-#    Here the background is the independent model of order 0, the simplest choice;
-# 3. or, as in that paper, a model of the same kind fitted to images that were spoiled: here each
-#    pixel of the training images is replaced by a coin toss with probability 0.2.
+#    Here the background is either the independent model of order 0, the simplest choice, or, as in
+#    that paper, a model of the same kind fitted to images that were spoiled: each pixel of the
+#    training images is replaced by a coin toss with probability 0.2.
 
 
 # %%
@@ -1191,7 +1196,8 @@ book.table(
     f"AUC of four scores; bold is the best of its row. {len(good):,} good images against as "
     "many anomalies (one "
     f"blank image). The standard error is at most {0.5 / np.sqrt(len(good)):.3f}, and smaller "
-    "far from one half.",
+    "far from one half, for independent images; patches of a photograph overlap, so in rows with "
+    "photographs it is larger.",
     name="scores",
 )
 
@@ -1260,12 +1266,13 @@ book.say(f"""
     even look more typical than they do, an AUC below one half. An anomaly whose density happens
     to be usual stays invisible to any score that only reads $\\log p(x)$.
 
-    A ratio depends on its background. The model of order 0 gives an image in unusual places an
-    *extremely* low density, which the ratio then counts in the image's favour; where that happens
-    the AUC drops towards 0. No score is best in every row, and no score could be: without knowing
-    what the anomalies look like, a detector bets on one kind of difference. The practical advice
-    is to look at the density's *both* tails, to test on anomalies that resemble the expected
-    ones, and to use groups of images where possible (exercise 1.7).
+    A ratio depends on its background. The model of order 0 gives an image with ink in unusual
+    places an *extremely* low density, which the ratio then counts in the image's favour; where that
+    happens the AUC drops towards 0. No score is best in every row. None can be best for every kind
+    of anomaly: for one known kind with density $p_{{\\text{{odd}}}}$ the best score is the ratio
+    $p(x) / p_{{\\text{{odd}}}}(x)$ (Neyman and Pearson), and that changes with the kind. The
+    practical advice is to look at *both* tails of the density, to test on anomalies that resemble
+    the expected ones, and to use groups of images where possible (exercise 1.7).
 """)
 
 # %% [markdown]
@@ -1279,7 +1286,11 @@ rows = []
 for kind, base, members in [
     ("explicit", ExplicitModel, "tables (1), FVSBN and NADE (2), PixelRNN and PixelCNN (3)"),
     ("bound", LatentVariableModel, "variational autoencoders (5)"),
-    ("implicit", ImplicitModel, "adversarial autoencoder (6), GAN and its relatives (7 to 9)"),
+    (
+        "implicit",
+        ImplicitModel,
+        "adversarial autoencoder (6), GAN and its relatives (7, 8; 9 is planned)",
+    ),
 ]:
     methods = (
         "sample",

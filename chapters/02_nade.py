@@ -2,10 +2,10 @@
 # # 2. NADE
 #
 # A table with one row per context has too many rows for an image. NADE replaces the tables by one
-# small neural network whose hidden layer is updated from pixel to pixel, so that the exact
-# probability of an image costs little more than one pass through an ordinary network. This chapter
-# derives it, checks it, trains it on binary, grey and real-valued data and for all orders at once,
-# and measures what it can and cannot do.
+# neural network with shared weights, whose hidden layer is updated from pixel to pixel, so that the
+# exact probability of an image costs little more than one pass through an ordinary network. This
+# chapter derives it, checks it, trains it on binary, grey and real-valued data and for all orders
+# at once, and measures what it can and cannot do.
 
 # %% tags=["fold"]
 import importlib
@@ -71,8 +71,8 @@ book.declare(
 #
 # **Tables.** Store one number per context. Variable $i$ has $2^{i-1}$ contexts, so the tables hold
 # $2^D - 1$ numbers. Looking back at the last $k$ variables only makes this at most $D\,2^k$, and
-# cuts every dependence that is longer than $k$. Two contexts that differ in one unimportant pixel
-# share nothing: each row of a table must be learnt from its own examples.
+# lets a pixel depend on earlier ones only through the last $k$. Two contexts that differ in one
+# unimportant pixel share nothing: each row of a table must be learnt from its own examples.
 #
 # **Logistic regressions.** Let the context act through a weighted sum:
 #
@@ -90,7 +90,7 @@ book.declare(
 #
 # **Networks.** A hidden layer would remove that limit. But $D$ separate networks with $H$ hidden
 # units each, the $i$-th with $i - 1$ inputs, need $H D(D-1)/2$ input weights: for 28 × 28 pixels
-# and $H = 500$ 154 million numbers, and 50,000 images to learn them from.
+# and $H = 500$ these are 153 million, to be learnt from 50,000 images.
 #
 # ## NADE: one network for all conditionals
 #
@@ -99,18 +99,19 @@ book.declare(
 # $$
 # \begin{aligned}
 # a_i &= c + \sum_{j<i} x_j W_j, \\
-# h_i &= \sigma(a_i), \\
+# h_i &= \varphi(a_i), \\
 # p(x_i = 1 \mid x_{<i}) &= \sigma(V_i \cdot h_i + b_i).
 # \end{aligned}
 # $$
 #
+# - $\sigma$ is the sigmoid of chapter 1.
 # - $a_i$ and $h_i$ have $H$ entries, one per hidden unit.
 # - $W$ has $D$ rows of $H$ numbers. Row $W_j$ is what pixel $j$ adds to the hidden layer when it
 #   has ink, and it adds the same to every later conditional.
 # - $V_i \in \mathbb{R}^H$ and $b_i$ are the output weights and the bias of pixel $i$, its own.
 # - $c \in \mathbb{R}^H$ is the hidden bias. The first pixel sees nothing else: $a_1 = c$.
-# - $\sigma$ in the second line may be any element-wise non-linearity. The paper of 2011 uses the
-#   sigmoid; we train with ReLU, as later papers do.
+# - $\varphi$ may be any element-wise non-linearity. The paper of 2011 uses the sigmoid here too; we
+#   train with ReLU, as later papers do.
 
 # %% tags=["hide"]
 shared = NADE(num_features=784, hidden_units=500)
@@ -121,12 +122,12 @@ book.box(
     "notes",
     "What the notes say: one letter for two things, and weights that grow",
     rf"""
-    The notes write $p(x_i \mid x_{{<i}}) = \sigma(\alpha_i h_i + b_i)$ with
-    $h_i = \alpha(W_{{<i}}\, x_{{<i}} + c)$, and say that the meaning of $\alpha$ is unclear. It is
+    One of the notes writes $p(x_i \mid x_{{<i}}) = \sigma(\alpha_i h_i + b_i)$ with
+    $h_i = \alpha(W_{{<i}}\, x_{{<i}} + c)$, and says that the meaning of $\alpha$ is unclear. It is
     one letter for two things: $\alpha_i$ in the first formula are the output weights, $V_i$ above;
-    the $\alpha$ in the second is the non-linearity, $\sigma$ above.
+    the $\alpha$ in the second is the non-linearity, $\varphi$ above.
 
-    They also say that the weights grow with $i$. The *input* grows; the weights do not. $W_{{<i}}$
+    It also says that the weights grow with $i$. The *input* grows; the weights do not. $W_{{<i}}$
     means the first $i - 1$ rows of one matrix $W$ that all conditionals share. For 28 × 28 pixels
     and 500 hidden units the library's model holds **{num_shared:,}** numbers ($DH$ in $W$, $DH$ in
     $V$, $H$ in $c$, $D$ in $b$). Separate networks for the 784 conditionals would hold
@@ -175,11 +176,11 @@ book.table(
 # hidden vectors of every example: a tensor of batch × $D$ × $H$ numbers. It can be avoided.
 #
 # Let $o_i = V_i \cdot h_i + b_i$ be the logit of pixel $i$. For a Bernoulli variable
-# $\partial L / \partial o_i = \sigma(o_i) - x_i$. Through its own output alone, the hidden layer of
-# step $i$ receives
+# $\partial L / \partial o_i = \sigma(o_i) - x_i$. The derivative of $L$ with respect to $a_i$,
+# through $o_i$ alone, is, with $\odot$ for the product entry by entry,
 #
 # $$
-# \delta_i = \frac{\partial L}{\partial o_i}\; V_i \odot \sigma'(a_i) .
+# \delta_i = \frac{\partial L}{\partial o_i}\; V_i \odot \varphi'(a_i) .
 # $$
 #
 # Row $W_i$ enters $a_{i+1}, a_{i+2}, \dots, a_D$, each time multiplied by $x_i$. Hence
@@ -213,7 +214,7 @@ book.source(importlib.import_module("genkeras.layers.nade_scan")._compiled)
 # (exercise 2.5 measures it, and what float16 would do), so these loops run in float32 under every
 # precision policy.
 #
-# How the cost grows is measured below, against two forms one might write first. *Cumulative sum*
+# How the cost grows is measured below, against two simpler forms. *Cumulative sum*
 # stores all $a_i$ at once: the same number of operations, but batch × $D$ × $H$ numbers of memory,
 # which the gradient needs again. *Anew* computes every $a_i$ from its definition.
 
@@ -401,7 +402,7 @@ if best + 1 < len(epochs):
         f"{last_gap:.2f} nats. The weights kept are those of the best epoch."
     )
 else:
-    ending = "The validation loss was still falling at the end: more epochs would help."
+    ending = "The validation loss was still falling at the end: more epochs might help."
 set_name = book.setting(default="the binarised digits", full="binarized MNIST")
 book.say(
     f"On {set_name} ({len(binary.train):,} training images of {depth} pixels) "
@@ -566,7 +567,7 @@ book.figure(
     figure,
     "samples",
     "Rows 1 and 2: test images. Rows 3 and 4: samples of FVSBN. Rows 5 and 6: samples of NADE, "
-    "drawn with the same random numbers as those two rows above. Nothing was selected.",
+    "drawn with the same random numbers as rows 3 and 4. Nothing was selected.",
     alt="Six rows of eight small pictures: digits, ragged shapes, and shapes more like digits.",
 )
 
@@ -687,10 +688,9 @@ book.say(
     "least 2.6 standard errors of the difference, which chance exceeds about once in a hundred "
     f"times, or a little more often with so few seeds. {verdict}. The five orders that follow the "
     f"image span {max(local) - min(local):.2f} nats; {ranking}. The random orders average "
-    f"{number(random_gap, '+.2f')} nats against those five. A loss would not be strange. The "
-    "entropy of the images is the same in every order, so it would come from the network: row by "
-    "row every inner pixel has the same two neighbours behind it; in a random order each has "
-    "another set of none to four, and each conditional must be learnt by itself."
+    f"{number(random_gap, '+.2f')} nats against those five. The "
+    "entropy of the images is the same in every order, so a loss would come from the network and "
+    "its training; we have not measured from what."
 )
 
 # %% [markdown]
@@ -752,7 +752,7 @@ except ValueError as refusal:
 #
 # $$
 # \begin{aligned}
-# a_K &= c + \sum_{j \in K} (x_j W_j + U_j), \qquad h_K = \sigma(a_K), \\
+# a_K &= c + \sum_{j \in K} (x_j W_j + U_j), \qquad h_K = \varphi(a_K), \\
 # p(x_i = 1 \mid x_K) &= \sigma(V_i \cdot h_K + b_i), \qquad i \notin K .
 # \end{aligned}
 # $$
@@ -761,7 +761,7 @@ except ValueError as refusal:
 # inputs of the network are the masked image and the mask itself. Without $U$ a pixel known to be
 # empty and an unknown pixel would look the same (exercise 2.8). The library
 # reads the mask as $\pm\frac12$, that is it subtracts $\frac12 \sum_j U_j$ from $c$: the same
-# functions, but they are learnt faster.
+# functions, with a hidden layer that stays better centred.
 #
 # An order $o$, which visits the pixels $o_1, \dots, o_D$, now gives a distribution,
 #
@@ -967,14 +967,14 @@ overtaken = (
 nades = np.concatenate(list(nll_by_order.values()))  # (all orders and seeds, test images)
 nades_averaged = (math.log(len(nades)) - logsumexp(-nades, axis=0)).mean()
 book.say(
-    f"For the average test image, $\\log p_o(x)$ has a standard deviation of "
-    f"{log_probs_by_order.std(axis=1).mean():.2f} nats over the 128 orderings. That is what "
-    f"averaging lives on (@fig:ensemble): one ordering has {single:.2f} nats, 8 have "
+    "Averaged over the test images, the standard deviation of $\\log p_o(x)$ over the 128 "
+    f"orderings is {log_probs_by_order.std(axis=1).mean():.2f} nats. That is what averaging lives "
+    f"on (@fig:ensemble): one ordering has {single:.2f} nats, 8 have "
     f"{curves_by_size[3].mean():.2f}, all 128 have **{everything_averaged.mean():.2f} ± "
     f"{error(everything_averaged):.2f}**. {overtaken}. Averaging is open to any set of models, "
     f"though: the {len(nades)} NADEs that were trained for @table:orders have "
-    f"{nades_averaged:.2f} together. They are {len(nades)} networks with weights of their own; the "
-    "orderings of one network need no further weights, and it answers for every order."
+    f"{nades_averaged:.2f}, averaged. They are {len(nades)} networks with weights of their own; "
+    "the orderings of one network need no further weights, and it answers for every order."
 )
 
 # %% [markdown]
@@ -1108,16 +1108,16 @@ scan_cost, network_cost = 2 * 64 * 100, 3 * 64 * 100
 book.say(
     f"The price in @table:agnostic is {number(local_excess, '+.2f')} nats on average for the five "
     f"orders that follow the image and {number(excess['random'], '+.2f')} for the random ones. "
-    "There is a reason to expect more for the former: a random set of half of the pixels is never "
-    "the top half, so in training the network hardly meets the contexts of such an order. Besides, "
-    "the training is harder: every example gives a noisy estimate from one random set. The best "
-    f"validation loss came after epoch {best_epoch} of "
-    f"{len(orderless_history['loss'])}, where a NADE got 12. An epoch is cheap, being one dense "
-    "pass per example; *scoring* is not. One ordering costs a scan of "
-    f"{network_cost:,} multiply-adds per image ({scan_cost:,} for NADE), and $M$ orderings cost "
-    f"$M$ of them: {128 * network_cost:,} for 128. They are scored one after another, so memory "
-    "does not grow with $M$. With a second hidden layer a step costs $H^2$ more, because only the "
-    "first layer can be carried along."
+    "There is a reason to expect more for the former: the sets met in training are scattered over "
+    "the image, as the beginnings of a random order are; the beginnings of an order that follows "
+    "the image are solid blocks, which training hardly ever shows. Besides, the training is "
+    "harder: every example gives a noisy estimate from one random set. The best validation loss "
+    f"came after epoch {best_epoch} of {len(orderless_history['loss'])}, where a NADE got 12. An "
+    "epoch is cheap, being one dense pass per example; *scoring* is not. One ordering costs a "
+    f"scan of {network_cost:,} multiply-adds per image ({scan_cost:,} for NADE), and $M$ orderings "
+    f"cost $M$ of them: {128 * network_cost:,} for 128. They are scored one after another, so "
+    "memory does not grow with $M$. With a second hidden layer a step costs $H^2$ more, because "
+    "only the first layer can be carried along."
 )
 
 # %% [markdown]
@@ -1195,10 +1195,10 @@ book.figure(
 # and scales that ignore the context, every variable is a linear regression on its predecessors: a
 # Gaussian with full covariance. So such a Gaussian is the baseline to beat.
 #
-# A floor $\sigma_{\min}$ is part of the model, not a detail. A mixture density has no upper
-# bound: put the mean of one component on one training value and let $\sigma \to 0$, and the
-# likelihood of the training set goes to infinity, while the other components keep that of the other
-# rows finite. On test rows this pays only where values recur, as rounded values do. Any comparison
+# A floor $\sigma_{\min}$ is part of the model, not a detail. A mixture density has no upper bound:
+# put the mean of one component on one training value and let $\sigma \to 0$, and the likelihood of
+# the training set goes to infinity, while the other components keep the density of the other rows
+# above zero. On test rows this pays only where values recur, as rounded values do. Any comparison
 # of densities should state its floor; [appendix A](A_reading_tables.md) shows what floors and
 # repeated values do to published tables.
 #
@@ -1478,8 +1478,8 @@ book.say(
     f"probability is {sure[0]:.1%} on average for NADE, which is right on "
     f"{right[classifier_rows[0][0]].mean():.1%}, and {sure[1]:.1%} for logistic regression, which "
     f"is right on {right[classifier_rows[1][0]].mean():.1%}. A generative classifier multiplies "
-    f"{depth} conditionals; that small errors of each add up in $\\log p(x \\mid y)$ and push its "
-    "posteriors towards 0 and 1 would be a reason for too much confidence."
+    f"{depth} conditionals. Small errors in them add up in $\\log p(x \\mid y)$ and can push the "
+    "posteriors towards 0 and 1."
 )
 book.box(
     "notes",
@@ -1548,16 +1548,16 @@ book.box(
     "notes",
     "What the notes say: low p(x) means anomaly",
     f"""
-    Noise it does catch: the shuffled pixels are less probable than {above_shuffled:.1%} of the test
-    digits, random grey levels less than {above_noise:.1%} of the test patches. But
-    {below_blank:.1%} of the test digits are *less* probable than the blank image
-    ($\\log p = {no_digit_scores[0]:.1f}$; digits ${digit_scores.mean():.1f}$ on average), and
-    {below_flat:.1%} of the test patches have a lower density than a flat grey square. A threshold
-    on $p(x)$ that rejects such a picture rejects these too. A smooth picture is cheap because each
-    of its pixels is easily predicted, whether or not it is of the kind that the model was trained
-    on. [Chapter 1](01_distributions.md) shows the same with tables, and tries two remedies: to ask
-    whether $\\log p(x)$ is *typical*, on both sides, and to compare with a second model. Neither
-    is a cure.
+    Noise it does catch: the shuffled
+    pixels are less probable than {above_shuffled:.1%} of the test digits, random grey levels less
+    than {above_noise:.1%} of the test patches. But {below_blank:.1%} of the test digits are *less*
+    probable than the blank image ($\\log p = {no_digit_scores[0]:.1f}$; digits
+    ${digit_scores.mean():.1f}$ on average), and {below_flat:.1%} of the test patches have a lower
+    density than a flat grey square. A threshold that rejects the blank image, or the flat square,
+    also rejects all the test rows below it. A smooth picture is cheap because each of its pixels is
+    easily predicted, whether or not it is of the kind that the model was trained on. [Chapter
+    1](01_distributions.md) shows the same with tables, and tries two remedies: to ask whether
+    $\\log p(x)$ is *typical*, on both sides, and to compare with a second model. Neither is a cure.
     """,
 )
 
@@ -1565,7 +1565,7 @@ book.box(
 # ## What goes wrong
 #
 # **The most probable image.** Rounding each probability instead of drawing from it, pixel by pixel,
-# looks like a way to a "best" sample, close to the most probable image.
+# seems to give the best sample, close to the most probable image.
 
 
 # %%
@@ -1735,8 +1735,8 @@ book.table(
 #
 # ??? answer "Answer"
 #
-#     $h_1 = \sigma(c)$ does not depend on the image, so
-#     $p(x_1 = 1) = \sigma(V_1 \cdot \sigma(c) + b_1)$ is one number. It depends on $c$, $V_1$ and
+#     $h_1 = \varphi(c)$ does not depend on the image, so
+#     $p(x_1 = 1) = \sigma(V_1 \cdot \varphi(c) + b_1)$ is one number. It depends on $c$, $V_1$ and
 #     $b_1$, which are $2H + 1$ parameters; $b_1$ alone would do. Row $W_D$ does nothing: the last
 #     pixel has no successors, so the row's gradient is $x_D s_D = 0$ and it keeps its initial
 #     values.
@@ -1851,8 +1851,8 @@ book.box(
     $e^{{g(x)}}$ is the geometric mean of the $p_m(x)$, never above the arithmetic one: its sum over
     all $x$ is at most 1, and equal to 1 only if all $p_m$ are the same. For the five variables and
     120 orders of @table:toy it is {geometric:.4f}. The average log-probability is thus not the log
-    of a distribution. Average *logits*, with contexts of different orders, do not even have a sum
-    of at most 1.
+    of a distribution. Average *logits*, with contexts of different orders, need not even have a
+    sum of at most 1.
     """,
 )
 
@@ -1930,7 +1930,7 @@ book.box(
     {number(half_weights[0], ".2g")} at $k = 0$. Sets with a quarter of the pixels or fewer turn up
     with probability {number(quarter, ".2g")}, and then their weight makes up for all the times that
     they did not: the mean is right and the variance hopeless. Without the weight the network would
-    learn about half-known images only, and every order begins with none.
+    learn almost only about half-known images, and every order begins with none.
     """,
 )
 

@@ -69,6 +69,17 @@ book.declare(
 # holds the pixel itself and pixels that come later in the order. The question of this chapter is
 # how to build networks that share weights over the plane and still keep the order.
 #
+# In formulas: a map has $C$ numbers, its **channels**, at every place $(r, c)$, and a convolution
+# makes
+#
+# $$
+# y_{r,c} = b + \sum_{s,t} K_{s,t}\, x_{r+s,\,c+t} ,
+# $$
+#
+# with one $C' \times C$ matrix $K_{s,t}$ for each place of the window. All of them together are the
+# **kernel**. Beyond the border $x$ is taken as zero (**padding**). With a $1 \times 1$ window it is
+# a dense layer, applied to each pixel by itself.
+#
 # ### What is shared
 #
 # What NADE shares is its matrix of input weights, $W$, among the conditionals: pixel $j$ tells all
@@ -327,10 +338,12 @@ book.source(GatedPixelCNN._horizontal)
 #
 # A stack of convolutions reaches a fixed distance. A recurrent state has no such limit: it is
 # carried along for as many steps as there are. An LSTM follows a list, where everything has one
-# predecessor; in the plane a pixel has several. Both models of the paper compute their gates as a
-# sum of two parts. One is a masked convolution of the layer's input ("input to state"), and can be
-# done for all pixels at once. The other comes from states of earlier pixels ("state to state"), and
-# must wait for them:
+# predecessor; in the plane a pixel has several. (A **recurrent** network reads a list step by step
+# and carries a *state* along. An LSTM, long short-term memory, also carries a *memory*, and numbers
+# between 0 and 1, its *gates*, decide what the memory keeps, takes in and shows.) Both models of
+# the paper compute their gates as a sum of two parts. One is a masked convolution of the layer's
+# input ("input to state"), and can be done for all pixels at once. The other comes from states of
+# earlier pixels ("state to state"), and must wait for them:
 #
 # $$
 # \begin{gathered}
@@ -349,7 +362,8 @@ book.source(GatedPixelCNN._horizontal)
 # output (skip). Outside of the image the states are zero (the paper learns them), and the bias of
 # the forget gates starts at 1. In colour only $K$ is masked: $S$ reads states of earlier pixels, of
 # which all colours may be known. The two models differ in $s_{r,c}$ and in $m_{\text{prev}}$, the
-# memory that is carried on.
+# memory that is carried on. Both layers are weak in the sense above: $s_{r,c}$ holds states of
+# earlier places, and $K$ has mask B. So the proof covers them.
 #
 # **Row LSTM.** The state of a pixel follows those of the three nearest pixels in the row above:
 #
@@ -429,12 +443,13 @@ book.figure(
 # $$
 #
 # That is every place up to $(r, c)$ and no later one, with one layer. These are places of the map
-# $z$, and $z$ is strict: at $(r', c')$ it knows the pixels *before* $(r', c')$. So nothing leaks.
-# But is every earlier pixel known to some $z$ of that set? Most are known to the $z$ on their
-# right. The last pixel of a row has nothing on its right; it is known to places in the row below
-# it. For a row further up these belong to the set. For the row just above they are the right end
-# of the pixel's own row, which may not be read. So **one** pixel is missed, the last one of the row
-# above, unless the window of the first convolution reaches it. Exercise 3.4 leaves the shift out.
+# $z$, and $z$ comes out of a strict layer: at $(r', c')$ it knows the pixels *before* $(r', c')$.
+# So nothing leaks. But is every earlier pixel known to some $z$ of that set? Most are known to the
+# $z$ on their right. The last pixel of a row has nothing on its right; it is known to places in the
+# row below it. For a row further up these belong to the set. For the row just above they are the
+# right end of the pixel's own row, which may not be read. So **one** pixel is missed, the last one
+# of the row above, unless the window of the first convolution reaches it. Exercise 3.4 leaves the
+# shift out.
 
 # %% tags=["hide"]
 book.source(pixel_lstm.lstm_step)
@@ -445,9 +460,9 @@ book.source(pixel_lstm.DiagonalBiLSTM.call)
 # %% [markdown]
 # ## What a pixel can see
 #
-# The claims of the last two sections can be looked at. We take models with random weights on 15 ×
+# The claims of the last two sections can be checked. We take models with random weights on 15 ×
 # 15 pixels, differentiate the logit of the middle pixel by every pixel of the image, and mark where
-# the derivative is not exactly zero, for one at least of eight random images.
+# the derivative is not exactly zero, for at least one of eight random images.
 
 
 # %%
@@ -553,7 +568,7 @@ book.say(
 
 # %%
 class StepTimer(keras.callbacks.Callback):
-    """Collects the time of every training step, in seconds; meant for a CPU, which is in step."""
+    """Collects seconds of training steps, on a CPU, which ends a step before it returns."""
 
     def __init__(self):
         super().__init__()
@@ -683,8 +698,8 @@ if clearly_better and not clearly_worse:
     sharing_verdict = "Here sharing weights over the plane pays."
 elif clearly_worse and not clearly_better:
     sharing_verdict = (
-        "Here sharing weights over the plane did not pay; the next section shows what a bias for "
-        "each pixel brings."
+        "These small models stay behind NADE; how much of that is size, training or sharing, this "
+        "table does not tell. One cause is measured in the next section."
     )
 else:
     sharing_verdict = (
@@ -722,7 +737,8 @@ book.say(
         if trained_longer is not None and dataset.name == trained_longer["dataset"]
         else ""
     )
-    + " GatedPixelCNN, without a blind spot but also with other layers and more weights, is "
+    + " GatedPixelCNN, which lacks the blind spot but reaches no further and has other layers and "
+    "more weights, is "
     + apart_from(test_nll["PixelCNN"] - test_nll["GatedPixelCNN"])
     + " than PixelCNN. "
     + (
@@ -737,7 +753,8 @@ book.say(
 # ### Where am I?
 #
 # These digits are centred, so what a pixel is depends on *where* it is. NADE has weights for every
-# place. PixelCNN can tell its place only near a border, within as many pixels as it has blocks;
+# place. PixelCNN can tell its place only near the upper, left or right border, within as many
+# pixels as it has blocks, and the frame of blank paper around an MNIST digit is about as wide;
 # further inside, all places look alike to it as long as the paper is blank, and it cannot know how
 # likely it is that a digit begins here. A bias for every pixel in the first layer mends that. The
 # paper has none. For photographs, whose parts may lie anywhere, one expects less of it.
@@ -1055,10 +1072,10 @@ book.figure(
 
 # %% [markdown]
 # A sample is one draw; its faults say where a model is weak. Look for strokes that end in nothing
-# (the model forgot what it had begun further up) and for shapes whose parts are fine and whose
-# whole is no digit. Numbers decide, not samples: a model that repeats its training images has the
-# best samples of all. One thing can be counted: how often a shape reaches the lowest row, where the
-# frame cuts it off.
+# (in the convolutional models the beginning is out of sight; the recurrent ones have forgotten it)
+# and for shapes whose parts are fine and whose whole is no digit. Numbers decide, not samples: a
+# model that repeats its training images has the best samples of all. One thing can be counted: how
+# often a shape reaches the lowest row, where the frame cuts it off.
 
 # %% tags=["hide"]
 at_the_end = {
@@ -1067,17 +1084,17 @@ at_the_end = {
 }
 test_at_the_end = dataset.test.x.reshape(-1, *shape)[:, -1].any(axis=1).mean()
 book.say(
-    f"Of the test images {test_at_the_end:.1%} have ink in the lowest row. Of 16 samples each, it "
-    f"is {listed([f'{count} for {name}' for name, count in at_the_end.items()])}."
+    f"Of the test images {test_at_the_end:.1%} have ink in the lowest row. Of 16 samples of each "
+    f"model, so many have: {listed([f'{count} of {name}' for name, count in at_the_end.items()])}."
     + (" These digits fill their frame, so that says little." if test_at_the_end > 0.5 else "")
 )
 
 # %% [markdown]
 # ### Where an image costs its nats
 #
-# The NLL of an image is a sum over its pixels, so it can be drawn. For a given image one pass gives
-# the probability of ink at every pixel, given the *true* pixels before it, and the cost $-\log
-# p(x_i \mid x_{<i})$ of the value that it has.
+# The NLL of an image is a sum over its pixels, so it can be shown pixel by pixel. For a given image
+# one pass gives the probability of ink at every pixel, given the *true* pixels before it, and the
+# cost $-\log p(x_i \mid x_{<i})$ of the value that it has.
 
 # %%
 strip = dataset.test.x[shown[:8]]
@@ -1563,6 +1580,59 @@ book.say(
 )
 
 # %% [markdown]
+# ## What goes wrong, and why
+#
+# **A pixel sees itself.** Mask B in the first layer, or a map that is not moved down, and the loss
+# is too good. No shape is wrong, and no validation split shows it, since validation images are read
+# in the same way. Two checks do: sum $p(x)$ over all images of a small size, and take derivatives
+# (@table:colour-slopes, @fig:fields). Exercise 3.4 breaks a model on purpose.
+
+# %% tags=["hide"]
+reach = PixelCNN.input_kernel[0] // 2 + num_layers  # of the first kernel and of the blocks
+near = came_before & (ups <= reach) & (np.abs(rights) <= reach)
+in_view = {
+    "PixelCNN": near & (rights - ups <= 2),
+    "GatedPixelCNN": near,
+    "the Row LSTM": came_before & ~missed,
+}
+views = [f"{view.sum()} by {name}" for name, view in in_view.items()]
+book.say(
+    f"**A pixel sees too little.** The blind spot is one cause, depth another. With {num_layers} "
+    f"blocks the models of @table:models reach {reach} pixels. Of the {came_before.sum()} pixels "
+    f"before the one in the middle are seen: {listed(views)}. Between the first two the blind spot "
+    f"is {near.sum() - in_view['PixelCNN'].sum()} pixels, so the difference of their NLLs is not "
+    "its price. What helps: more blocks (exercise 3.2), two stacks, a recurrent state."
+)
+if test_at_the_end <= 0.5:
+    book.say(
+        "**The model does not know where it is.** "
+        f"{test_at_the_end:.1%} of the test images have ink in the lowest row, and of 16 samples "
+        f"of PixelCNN {at_the_end['PixelCNN']} (@fig:samples). On blank paper all places look "
+        "alike to it, so a shape may begin anywhere, also where the frame will cut it off. With a "
+        f"bias for every pixel it is {at_the_end[PLACED]} of 16. The recurrent models could count "
+        f"rows; after this little training they have {at_the_end['RowLSTM']} and "
+        f"{at_the_end['DiagonalBiLSTM']}."
+    )
+book.say(
+    "**The NLL is fair and the samples are not.** The NLL asks for each pixel given *true* ones; a "
+    f"sample is made of the model's own. In @fig:strip {cost[edge].sum() / cost.sum():.0%} of the "
+    "nats fall on edges, where every model has to guess. Whether the whole becomes a digit is a "
+    "small part of the sum: the bias for every pixel changes the NLL by "
+    f"{number(-by_place.mean(), '+.2f')} of {test_nll['PixelCNN'].mean():.2f} nats. Look at both."
+)
+
+# %% [markdown]
+# **The wrong half is given.** To copy given pixels into the loop is right only if they come first
+# in the order. Otherwise the pixels before them are drawn without knowing them. The library
+# refuses; another order may help (@fig:left-given).
+#
+# **Work is done twice.** Sampling by full passes gives the same images, much later
+# (@table:generating). No order of work makes it fewer than $D$ steps.
+#
+# **Numbers that do not compare.** Bits per dimension of few levels beside those of 256
+# (@table:colour); nats on MNIST binarized in another way (chapter 2); times of two machines.
+
+# %% [markdown]
 # ## Against the published numbers
 
 # %% tags=["hide"]
@@ -1627,7 +1697,7 @@ book.say(
         else ""
     )
     + (f"Not run in this copy of the book: {listed(missing)}. " if missing else "")
-    + "The four published figures lie "
+    + "The four published numbers lie "
     f"{NADE_PUBLISHED - 81.30:.1f} to {NADE_PUBLISHED - 79.20:.1f} nats below the {NADE_PUBLISHED} "
     "of a NADE with 500 units ([chapter 2](02_nade.md)). Sizes for a GPU are in the table of "
     "recipes `pixel_binarized_mnist_full`, which nobody has run yet."
@@ -1638,8 +1708,9 @@ book.say(
 # PixelCNN 3.14, Row LSTM 3.07, Diagonal BiLSTM 3.00
 # ([arXiv:1601.06759](https://arxiv.org/abs/1601.06759)), gated PixelCNN 3.03
 # ([arXiv:1606.05328](https://arxiv.org/abs/1606.05328)), PixelCNN++ 2.92
-# ([arXiv:1701.05517](https://arxiv.org/abs/1701.05517)). Gates
-# and two stacks close most of the gap to the recurrent models, while training stays parallel. The
+# ([arXiv:1701.05517](https://arxiv.org/abs/1701.05517)). With
+# gates and two stacks it passes the Row LSTM and comes close to the Diagonal BiLSTM, while training
+# stays parallel. The
 # first four give each level a logit of its own, as `Categorical(256)` does. Nothing then says that
 # 127 and 128 are alike, and rare levels are learnt from few examples. PixelCNN++ lets the network
 # give a mixture of a few logistic densities, integrated over each level; draws the three colours of
@@ -1706,7 +1777,7 @@ book.box(
 )
 
 # %% [markdown]
-# **Exercise 3.3.** Sampling by full passes does the work of $D$ passes. A cheaper makeshift cuts
+# **Exercise 3.3.** Sampling by full passes does the work of $D$ passes. A cheaper way is to cut
 # off the rows below the current pixel, which nothing depends on. By which factor does the work
 # fall? What is left to gain for the caches?
 
@@ -1756,12 +1827,13 @@ book.box(
     "answer",
     "Answer to 3.4, computed",
     f"""
-    With random weights the sum is {sums["with"]:.6f} with the shift and **{sums["without"]:.6f}**
-    without it. Of the middle pixel, at (1, 1), itself and what comes after it, the unshifted model
-    sees: {", ".join(leaking) or "nothing"}. The right-hand state of its own row has read the map
-    $z$ there, and $z$ at (1, 2) knows the pixel (1, 1). Training would find this at once: the model
-    copies each pixel from the state that has seen it, and the "NLL" falls far below that of any
-    distribution. A likelihood that is too good should be summed on small images first.
+    With random weights the sum is {sums["with"]:.6f} with
+    the shift and **{sums["without"]:.6f}** without it. Of the middle pixel, at (1, 1), itself and
+    what comes after it, the unshifted model sees: {", ".join(leaking) or "nothing"}. The right-hand
+    state of its own row has read the map $z$ there, and $z$ at (1, 2) knows the pixel (1, 1).
+    Training would find this at once: the model copies each pixel but the last of its row (in wider
+    images it also sees pixels still to come), and the "NLL" falls below what any distribution can
+    reach. A likelihood that is too good should be summed on small images first.
     """,
 )
 
@@ -1785,7 +1857,7 @@ book.box(
         f"{few:,} for {side} × {side} pixels, against {many:,} for whole maps"
         for side, (few, many) in kept.items()
     )
-    + ". To this comes the image itself, of which the first convolution reads four rows.",
+    + ". The image itself is kept as well, of which the first convolution reads four rows.",
 )
 
 # %% [markdown]

@@ -60,9 +60,10 @@ mnist_source = (
 )
 book.say(
     f"For a NADE with 500 units on binarised MNIST {mnist_source} {mnist_nll:.2f}; for RNADE on "
-    "the red wines −9.36 is published; image models are listed at about 3.0 bits per dimension. "
-    "Two of these fall as a model gets better and one rises; two have a best possible value and "
-    "one has none. What do they mean, which may be compared, and when is better not better?"
+    f"the red wines {PUBLISHED['red_wine']:.2f} is published; image models are listed "
+    "at about 3.0 bits per dimension. Two of these fall as a model gets better and one rises; two "
+    "have a best possible value and one has none. What do they mean, which may be compared, and "
+    "when is better not better?"
 )
 
 # %% [markdown]
@@ -85,10 +86,10 @@ book.say(
 #   $-\log_2 p(x) = -\log p(x) / \log 2$ **bits**, up to two
 #   ([chapter 1](01_distributions.md) tries it).
 # - *Per variable.* $-\log_2 p(x) / D$ is in **bits per dimension**. It makes images of different
-#   sizes look alike, and differences look small.
-# - *As a bet.* Let two models bet on every example, each spreading its whole wealth over all
-#   possible outcomes in proportion to its probabilities. After $N$ examples, the wealth of the
-#   first over that of the second is
+#   sizes comparable, and differences look small.
+# - *As a bet.* Let two models bet on every example at the same odds, each spreading its whole
+#   wealth over all possible outcomes in proportion to its probabilities. After $N$ examples, the
+#   wealth of the first over that of the second is
 #
 #     $$
 #     \prod_{n=1}^{N} \frac{p(x_n)}{q(x_n)} = e^{N (\ell_p - \ell_q)} .
@@ -124,7 +125,7 @@ book.say(
 # %% [markdown]
 # ## Is the difference real?
 #
-# Two tables with a Markov order, 2 and 3, are fitted to the binarised digits and scored on the same
+# Tables of order 2 and of order 3 are fitted to the binarised digits and scored on the same
 # test images.
 
 # %%
@@ -192,11 +193,12 @@ book.say(
         f"{gain.mean() / unpaired:.1f} unpaired ones."
     )
     + f" To see a difference of 0.1 nats at two standard errors takes {needed:,} such images. So "
-    "two rows of a table whose error bars overlap may be far apart, but to know it one needs the "
-    "score of every example. And the standard error is that of *these two fits* on new images. "
-    "Another seed, or another training set, is not in it; neither is the choice of the better of "
-    "many attempts on the test set. A mean over folds with the error over folds has the training "
-    "set in it, but folds share most of their training rows, so it too comes out somewhat small."
+    "two rows of a table whose error bars overlap may still differ beyond doubt, but to know it "
+    "one needs the score of every example. And the standard error is that of *these two fits* on "
+    "new images. Another seed, or another training set, is not in it; neither is the choice of "
+    "the better of many attempts on the test set. A mean over folds with the error over folds has "
+    "the training set in it, but folds share most of their training rows, so it too comes out "
+    "somewhat small."
 )
 
 # %% [markdown]
@@ -212,10 +214,12 @@ book.say(
 #
 # because their difference is $\mathrm{KL}(\hat p \,\|\, p) \ge 0$. Not even a distribution that
 # knows the test set by heart does better than the right-hand side. So a number beyond that limit
-# was not computed from a distribution, whatever the table says.
+# was not computed from a distribution, whatever the table says. It is a necessary test only: for
+# 10,000 images that all differ the limit is $\log 10{,}000 = 9.2$ nats, far below any model. The
+# sum over all states tells more, where it can be computed.
 #
-# The usual way there is an *ensemble*. Models $p_1, \dots, p_M$, of several variable orders say,
-# may be averaged as probabilities,
+# Numbers from no distribution usually come from an *ensemble*. Models $p_1, \dots, p_M$, of several
+# variable orders say, may be averaged as probabilities,
 #
 # $$
 # p(x) = \frac1M \sum_{m=1}^{M} p_m(x),
@@ -317,7 +321,7 @@ book.say(
 # ## The protocol is part of the number
 #
 # "Binarised MNIST" is three data sets. *Fixed*: every pixel was drawn once with the probability of
-# its grey level. *Drawn anew*: the same in every epoch, so that the training set never repeats.
+# its grey level. *Drawn anew*: every epoch draws again, so that the training set never repeats.
 # *Thresholded*: ink where the grey level is above the middle, without any noise. The digits show
 # what that does: the same model, tables of order 6, fitted under each protocol and scored under
 # each. The fresh draws stand for many epochs: 20 copies of each image.
@@ -367,13 +371,12 @@ noise_gain = [
 book.say(
     f"One model, one set of images, and {spread:.1f} nats between the best and the worst "
     "combination (@table:protocols). Without the noise of the draw there is less to predict, and "
-    f"the number is lower though nothing was learnt better. Fitting to fresh draws gains "
-    f"{', '.join(noise_gain)} nats over a fixed draw, column by column: they are many times the "
-    "data. "
-    "On MNIST: the paper on importance-weighted autoencoders lists one VAE at 88.71 nats on the "
-    "fixed draw and 86.76 on fresh ones (its Tables 3 and 1), and a NADE of 500 units is listed at "
-    "88.33 on the fixed draw by its authors, at 85.65 on fresh ones by the repository "
-    "`EugenHotaj/pytorch-generative`. Neither pair is a comparison of models."
+    "the number is lower though nothing was learnt better. Fitting to fresh draws gains "
+    f"{', '.join(noise_gain)} nats over a fixed draw, column by column: the fresh draws are many "
+    "times as many rows. On MNIST: the paper on importance-weighted autoencoders lists one VAE at "
+    "88.71 nats on the fixed draw and 86.76 on fresh ones (its Tables 3 and 1), and a NADE of 500 "
+    "units is listed at 88.33 on the fixed draw by its authors, at 85.65 on fresh ones by the "
+    "repository `EugenHotaj/pytorch-generative`. Neither pair is a comparison of models."
 )
 orderless_result = book.recorded("orderless_nade_binarized_mnist")
 ours_orderless = (
@@ -385,19 +388,18 @@ ours_orderless = (
     f"{orderless_result['value']:.2f}."
 )
 book.say(
-    "The rest of the protocol matters as much:\n\n"
-    "- *The split.* Which rows train, validate and test; a test set that is sorted by class must "
-    "be scored whole. Of the seven binary tables below, the published division of *web* into "
-    "training and validation rows is not to be had: ours is our own, and says so.\n"
-    "- *What the test set has seen.* Settings and stopping times belong to the validation rows. "
-    "The best of many test scores is a biased estimate.\n"
-    "- *The size of the ensemble.* The authors' order-agnostic NADE with one hidden layer is "
-    f"listed at 92.17, 89.16 and 87.71 nats for 1, 8 and 128 orders of one network."
-    f"{ours_orderless}\n"
-    "- *Exact, bound or estimate.* A VAE reports a bound (≤), an RBM an estimate (~) whose error "
-    "can lie on the flattering side. A Parzen-window figure made from samples is none of these; it "
-    "can be far from the likelihood and rank models wrongly, and it changes with its bandwidth and "
-    "its number of samples (Theis et al. 2016)."
+    "The rest of the protocol matters as much:\n\n- *The split.* Which rows train, validate and "
+    "test; a test set that is sorted by class must be scored whole. Of the seven binary tables "
+    "below, the published division of *web* into training and validation rows is not to be had: "
+    "ours is our own, and says so.\n- *What the test set has seen.* Settings and stopping times "
+    "belong to the validation rows. The best of many test scores is a biased estimate.\n- *The "
+    "size of the ensemble.* The authors' order-agnostic NADE with one hidden layer is listed at "
+    f"92.17, 89.16 and 87.71 nats for 1, 8 and 128 orders of one network.{ours_orderless}\n- "
+    "*Exact, bound or estimate.* A variational autoencoder (chapter 5) reports a bound (≤); a "
+    "restricted Boltzmann machine, an older model whose normalising sum is out of reach, an "
+    "estimate (~) whose error can lie on the flattering side. A Parzen-window figure (chapter 7) "
+    "is none of these; it can be far from the likelihood and rank models wrongly, and it changes "
+    "with its bandwidth and its number of samples (Theis et al. 2016)."
 )
 
 # %% [markdown]
@@ -469,7 +471,7 @@ furthest = max(in_units, key=lambda name: abs(in_units[name][2]))
 book.say(
     "The last two columns of @table:change agree, as the formula says. For "
     f"{furthest.replace('_', ' ')} the choice of units is worth {abs(in_units[furthest][2]):.1f} "
-    "nats, more than models differ by. Densities in tables are of standardised columns; which "
+    "nats. Densities in tables are of standardised columns; which "
     "rows the mean and standard deviation came from is part of the protocol (here and in the RNADE "
     "paper, the training rows of each fold). For pixel levels there is a way back to "
     "probabilities: add uniform noise to the levels, and the density of the noisy values gives a "
@@ -489,7 +491,7 @@ book.say(
 # $$
 #
 # On the test rows that do not equal $v$ this loses at most $-\log(1 - w)$. On the others the
-# density is at least the peak of the spike. So
+# density is at least $w$ times the peak of the spike. So
 #
 # $$
 # \begin{aligned}
@@ -501,7 +503,8 @@ book.say(
 # and as $\sigma \to 0$ the right-hand side grows like $f \log \frac1\sigma$, without end. Nothing
 # has to be learnt for that except which values occur. With spikes on all training values of all
 # columns, tenfold narrower spikes gain about $\log 10 \cdot \sum_j f_j$ nats, where $f_j$ is the
-# share of test values of column $j$ that occur among its training values.
+# share of test values of column $j$ that occur among its training values, once $\sigma$ is far
+# below the smallest gap between values; where the source rounds as finely as $\sigma$, less.
 #
 # The library has such a model as a yardstick, [`SpikeDensity`](../api/evaluation.md): *independent*
 # columns
@@ -633,8 +636,9 @@ book.say(
         default="one that knows their correlations",
         full="the published figures of RNADE",
     )
-    + ", by any margin one likes, and has told us nothing but how the source rounds its numbers. A "
-    "high likelihood on such data is worth something only together with the floor under $\\sigma$."
+    + ", by any margin one likes, and knows nothing of how the columns depend on each other; its "
+    "lead is the rounding. A high likelihood on such data is worth something only together with "
+    "the floor under $\\sigma$."
 )
 
 # %% [markdown]
@@ -645,9 +649,9 @@ book.say(
 # so the floor still decides how much repeated values pay. Three models show it, on one fold:
 #
 # - *RNADE*, a NADE with mixtures of five Gaussians, trained anew under each floor;
-# - *RNADE with spikes*: the first of these, each of whose conditionals is mixed with the spikes of
-#   its column at the floor, the share of the spikes chosen on the validation rows. It is a density
-#   like any other, with more components;
+# - *RNADE with spikes*: the network trained under the largest floor; each of its conditionals is
+#   mixed with the independent density of its column at the floor in question. The share of the
+#   spikes is chosen on the validation rows. It is a density like any other, with more components;
 # - the *independent spikes* from above.
 
 # %% tags=["fold"]
@@ -778,12 +782,11 @@ with_spikes = [row_scores[floor]["RNADE with spikes"].mean() for floor in floors
 alone = row_scores[floors[-1]]["independent spikes"]
 book.say(
     f"Trained for a few epochs, RNADE moves by {max(trained) - min(trained):.2f} nats over all "
-    "floors (@fig:floor): steps of gradient descent are much wider than a spike and seldom settle "
-    "on one. That is luck, not protection. The spikes are in reach of the very same family of "
-    "densities, and with them the score goes from "
+    "floors (@fig:floor): its five components are too few to put one on every value, and gradient "
+    "descent seldom settles on so narrow a one. Neither is a protection. With more components, or "
+    "started on the values, the spikes are in reach, and with them the score goes from "
     f"{with_spikes[0]:.2f} to {with_spikes[-1]:.2f} as the floor falls from {floors[0]:g} to "
-    f"{floors[-1]:g}. A longer training, a better optimiser or another initialisation may find "
-    "them, and would then look like a better model.\n\n"
+    f"{floors[-1]:g}. That would look like a better model.\n\n"
     "Where does it set in? When the floor gets narrower than the rounding. The smallest distance "
     f"between two values of a column, here, is {np.median(steps):.2g} standard deviations for the "
     f"middle one of the columns (from {steps.min():.1g} to {steps.max():.1g}). Under a floor well "
@@ -880,7 +883,7 @@ relative = [
 if relative:
     book.say(
         f"Of these {len(relative)} figures {sum(r < 0 for r in relative)} are better than the "
-        f"published ones; the worst is {max(relative):+.1%} from its own, the best "
+        f"published ones; from its own the worst is {max(relative):+.1%} and the best "
         f"{min(relative):+.1%} (minus is better). The test rows are the same, but the published "
         "scores of single rows are not to be had, so the differences cannot be paired, and our "
         "standard errors, which are those of one model on other rows, overstate their noise. What "
@@ -1027,10 +1030,11 @@ book.box(
     "answer",
     "Answer to A.3, computed",
     rf"""
-    The colleague's numbers are 1000 times and 1.8 times as large, so the densities are spread over
-    larger ranges: yours is higher by $\log 1000 + \log 1.8$ = {math.log(1000) + math.log(1.8):.3f}
-    nats per row, whatever the model. (The offset of 32 degrees changes nothing.) After both
-    standardise by the same rows, the columns are identical, and so are the likelihoods.
+    The colleague's numbers are 1000 times and 1.8 times
+    as large, so the densities are spread over larger ranges: yours is higher by $\log 1000 + \log
+    1.8$ = {math.log(1000) + math.log(1.8):.3f} nats per row, for the same model in both units. (The
+    offset of 32 degrees changes nothing.) After both standardise by the same rows, the columns are
+    identical, and so are the likelihoods.
     """,
 )
 
