@@ -123,8 +123,9 @@ def korean_numbers(num_train=50_000, num_test=2000, max_digits=9, unseen_digits=
     A number has 1 to `max_digits` digits. Those above 99 are drawn with each count of digits
     equally likely, until there are enough different ones, so small counts run out: of three digits
     there are 900. The splits are made in the order of the draw, training first, so that of many
-    numbers few or none with three digits are left for the other two. Numbers under 100 are there twice, in both Korean series, and all of them are in
-    the training split. No number of the validation and test splits is in the training split.
+    numbers few or none with three digits are left for the other two. Numbers under 100 are there
+    twice, in both Korean series, and all of them are in the training split. No number of the
+    validation and test splits is in the training split.
 
     Args:
         num_train: Numbers to train on, above 99.
