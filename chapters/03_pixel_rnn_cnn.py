@@ -1600,8 +1600,13 @@ book.say(
     f"**A pixel sees too little.** The blind spot is one cause, depth another. With {num_layers} "
     f"blocks the models of @table:models reach {reach} pixels. Of the {came_before.sum()} pixels "
     f"before the one in the middle are seen: {listed(views)}. Between the first two the blind spot "
-    f"is {near.sum() - in_view['PixelCNN'].sum()} pixels, so the difference of their NLLs is not "
-    "its price. What helps: more blocks (exercise 3.2), two stacks, a recurrent state."
+    f"is {near.sum() - in_view['PixelCNN'].sum()} pixels"
+    + (
+        ": images this small hide both causes. "
+        if in_view["PixelCNN"].sum() == came_before.sum()
+        else ", so the difference of their NLLs is not its price. "
+    )
+    + "What helps: more blocks (exercise 3.2), two stacks, a recurrent state."
 )
 if test_at_the_end <= 0.5:
     book.say(
