@@ -268,7 +268,9 @@ def _check_grid(image_shape, filters):
 
 def _temperatures(values):
     """Two positive numbers."""
-    message = "Expected temperatures to be two numbers > 0, at the start and at the end. "
     if np.shape(values) != (2,):
-        raise ValueError(f"{message}Received: temperatures={values!r}")
+        raise ValueError(
+            "Expected temperatures to be two numbers > 0, at the start and at the end. "
+            f"Received: temperatures={values!r}"
+        )
     return tuple(checks.positive("every entry of temperatures", value) for value in values)

@@ -290,25 +290,13 @@ def test_recipe_is_complete(name):
     assert {"value", "source", "status"} == set(recipe.published)
 
 
-def mnist_of_digits():
-    """Scikit-learn's digits in the place of MNIST: 8 x 8 pixels made 28 x 28."""
-
-    def enlarged(split):
-        images = np.kron(split.x[:300].reshape(-1, 8, 8), np.ones((3, 3), "float32"))
-        return Split(np.pad(images, [(0, 0), (2, 2), (2, 2)]).reshape(-1, 784), split.labels[:300])
-
-    digits = binarized_digits()
-    parts = {name: enlarged(getattr(digits, name)) for name in ("train", "valid", "test")}
-    return dataclasses.replace(digits, **parts)
-
-
 @pytest.mark.parametrize(
     "recipe",
     [*recipes.get("gan_mnist"), *recipes.get("aae_mnist")],
     ids=lambda recipe: recipe.name,
 )
-def test_what_a_recipe_watches_can_be_measured_and_its_score_too(recipe):
-    dataset = mnist_of_digits()
+def test_what_a_recipe_watches_can_be_measured_and_its_score_too(recipe, mnist_of_digits):
+    dataset = mnist_of_digits
     model = recipe.make_model(recipe.settings, dataset)
     batch = recipe.inputs(dataset.train) if recipe.inputs else dataset.train.x
     model.fit(batch, batch_size=300, epochs=1, verbose=0)
