@@ -3,8 +3,8 @@
 van den Oord, Kalchbrenner & Kavukcuoglu 2016, https://arxiv.org/abs/1601.06759, Table 4.
 
 Note: on two CPU cores these would take days; nobody has run them with this library yet. Seven
-    layers of 16 channels are the paper's for the Diagonal BiLSTM, as recalled. The Row LSTM is
-    given the same here, PixelCNN fifteen blocks of 64 (maps of 128), all of them 100 epochs.
+    layers of 16 channels are the paper's Diagonal BiLSTM. Ours to choose: the same for the Row
+    LSTM, fifteen blocks of 64 (maps of 128) for PixelCNN, and 100 epochs of each.
 """
 
 import dataclasses

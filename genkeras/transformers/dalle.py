@@ -25,6 +25,7 @@ from genkeras.layers.transformer_block import pre_norm_blocks
 from genkeras.likelihoods import Categorical
 from genkeras.models import ExplicitModel
 from genkeras.training import mean_loss, replica_seed
+from genkeras.transformers.captions import asserted_captions, checked_captions
 from genkeras.transformers.decoding import NEVER, PAD, START
 
 # Blocks take seeds + 1000, + 1100, ...; the tables + 0, + 1, ...; dropout + 10.
@@ -320,26 +321,10 @@ class DALLE(ExplicitModel):
         return captions
 
     def _checked_captions(self, condition):
-        captions = checks.event_batch("condition", condition, (self.caption_length,))
-        if not np.isin(captions, np.arange(self.caption_vocabulary)).all():
-            raise ValueError(
-                checks.label_message("condition", self.caption_vocabulary)
-                + f"{captions.min()} to {captions.max()}"
-            )
-        return captions.astype("int32")
+        return checked_captions(condition, self.caption_length, self.caption_vocabulary)
 
     def _asserted_condition(self, condition):
-        condition = tf.convert_to_tensor(condition)
-        if condition.shape.rank != 2 or condition.shape[1] != self.caption_length:
-            raise ValueError(
-                f"Expected condition of shape (batch, {self.caption_length}). "
-                f"Received: shape {condition.shape}"
-            )
-        words = tf.cast(condition, tf.int32)
-        whole = tf.cast(words, condition.dtype) == condition
-        inside = tf.reduce_all(whole & (words >= 0) & (words < self.caption_vocabulary))
-        message = checks.label_message("condition", self.caption_vocabulary)
-        return words, tf.debugging.Assert(inside, [message, condition])
+        return asserted_captions(condition, self.caption_length, self.caption_vocabulary)
 
     def _sample_condition(self, condition, num_samples):
         if condition is not None and np.ndim(condition) == 1:
