@@ -10,6 +10,7 @@ import numbers
 import numpy as np
 
 FLOAT32_MAX = float(np.finfo("float32").max)
+FLOAT32_TINY = float(np.finfo("float32").tiny)  # what is smaller may count as 0
 
 
 def positive_int(name, value, minimum=1):
@@ -52,9 +53,11 @@ def sizes(name, values, count=None):
 
 
 def positive(name, value):
-    """`value` as a float, if it is a finite number > 0."""
-    if not isinstance(value, numbers.Real) or not 0 < value < math.inf:
-        raise ValueError(f"Expected {name} > 0. Received: {name}={value!r}")
+    """`value` as a float, if it is a number > 0 that float32 holds."""
+    if not isinstance(value, numbers.Real) or not FLOAT32_TINY <= value <= FLOAT32_MAX:
+        small = isinstance(value, numbers.Real) and 0 < value < 1
+        received = f"{value!r}{', which is 0 in float32' if small else ''}"
+        raise ValueError(f"Expected {name} > 0. Received: {name}={received}")
     return float(value)
 
 
@@ -271,9 +274,12 @@ def batch_shape(event_shape):
 
 
 def labels(name, value, num_labels, num_rows, lowest=0):
-    """`value` as int32 labels `(num_rows,)` in [lowest, num_labels)."""
+    """`value` as int32 labels `(num_rows,)` in [lowest, num_labels).
+
+    A graph does not always know `num_rows`, which is None then.
+    """
     array = numeric_array(name, value)
-    if array.shape != (num_rows,):
+    if array.ndim != 1 or num_rows not in (None, len(array)):
         raise ValueError(
             f"Expected {name} of shape ({num_rows},). Received: {name} of shape {array.shape}"
         )

@@ -5,6 +5,8 @@ Each likelihood says how many outputs it needs for one variable, turns them into
 compiled loop over variables holds no random-number generator).
 """
 
+import math
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -14,14 +16,12 @@ from genkeras import checks, random
 
 tfd = tfp.distributions
 
+RAW_ONE = math.log(math.expm1(1.0))  # softplus of it is 1
+
 
 def _scale(raw, min_scale):
     """Positive scale from a raw network output: at least `min_scale`, linear for large values."""
     return min_scale + tf.nn.softplus(raw)
-
-
-def _raw_scale(scale, min_scale):
-    return float(np.log(np.expm1(scale - min_scale)))
 
 
 class Likelihood:
@@ -178,7 +178,7 @@ class Normal(Likelihood):
 
     def initial_parameters(self):
         """Mean 0 and standard deviation 1 + min_scale, for standardised data."""
-        return np.array([0.0, _raw_scale(1.0 + self.min_scale, self.min_scale)], "float32")
+        return np.array([0.0, RAW_ONE], "float32")
 
     def noise(self, shape, seed):
         return random.normal([*shape, 1], seed)
@@ -261,8 +261,8 @@ class MixtureOfGaussians(Likelihood):
         """Equal weights, means evenly over [-2, 2], standard deviations 1 + min_scale."""
         count = self.num_components
         locs = np.linspace(-2.0, 2.0, count) if count > 1 else np.zeros(1)
-        raw = _raw_scale(1.0 + self.min_scale, self.min_scale)
-        return np.concatenate([np.zeros(count), locs, np.full(count, raw)]).astype("float32")
+        scales = np.full(count, RAW_ONE)
+        return np.concatenate([np.zeros(count), locs, scales]).astype("float32")
 
     def noise(self, shape, seed):
         seeds = tf.random.experimental.stateless_split(seed, 2)

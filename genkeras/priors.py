@@ -231,14 +231,14 @@ class RadialMixture(LabelledMixture):
         self.radius = checks.real("radius", radius)
         self.along, self.across = checks.positive("along", along), checks.positive("across", across)
         angle = 2 * np.pi * np.arange(num_labels) / num_labels
-        out = np.stack([np.cos(angle), np.sin(angle)], axis=-1)  # unit vectors
-        side = np.stack([-out[:, 1], out[:, 0]], axis=-1)
-        covariances = sum(
-            size**2 * axis[:, :, np.newaxis] * axis[:, np.newaxis, :]
-            for size, axis in ((self.along, out), (self.across, side))
-        )
-        scales = np.linalg.cholesky(covariances)
-        super().__init__(self.radius * out[:, np.newaxis], scales[:, np.newaxis])
+        cos, sin = np.cos(angle), np.sin(angle)
+        # The Cholesky factor written out: computed from the covariances it fails for thin ones.
+        first = np.hypot(self.along * cos, self.across * sin)
+        below = (self.along**2 - self.across**2) * cos * sin / first
+        last = self.along * self.across / first
+        scales = np.stack([first, np.zeros(num_labels), below, last], axis=-1)
+        locs = self.radius * np.stack([cos, sin], axis=-1)
+        super().__init__(locs[:, np.newaxis], scales.reshape(num_labels, 1, 2, 2))
 
     def get_config(self):
         return {

@@ -509,6 +509,14 @@ def test_bad_validation_data(plain, case):
     refused(plain, message, plain.fit, np.zeros((2, 4)), validation_data=data, verbose=0)
 
 
+@pytest.mark.parametrize("name", ["fvsbn", "nade with labels", "dall-e with captions"])
+def test_a_graph_need_not_know_how_many_rows_there_are(name):
+    model, x, condition = made(name), MODELS[name][1], condition_of(name)
+    any_rows = [tf.TensorSpec((None, *x.shape[1:]))]
+    score = tf.function(lambda x: model.log_prob(x, condition), input_signature=any_rows)
+    np.testing.assert_allclose(score(x), model.log_prob(x, condition), rtol=1e-5)
+
+
 @pytest.mark.parametrize("method", ["log_prob", "conditionals"])
 @pytest.mark.parametrize("case", BAD_X)
 def test_bad_x(plain, method, case):

@@ -126,6 +126,31 @@ def test_elbo_of_several_samples_is_a_mean_not_a_tighter_bound():
     np.testing.assert_allclose(ratio, 8, rtol=0.35)  # 4.5 errors of a variance ratio of 1000 rows
 
 
+class Interval(StandardNormal):
+    """A prior of a user's own that has no density outside of |z| < 1."""
+
+    def distribution(self):
+        edge = tf.ones(self.latent_dim)
+        return tfd.Independent(tfd.Uniform(-edge, edge), 1)
+
+
+def test_draws_outside_the_priors_support_have_weight_zero():
+    model = LinearGaussian(Interval(2), seed=0)
+    one = repeated(model.estimate_log_prob, num_importance_samples=1, count=200, seed=1)
+    assert np.isneginf(one).any() and np.isfinite(one).any()
+    with tf.GradientTape() as tape:
+        found = model.estimate_log_prob(X[:1], 400, seed=2)
+    # log of the integral of N(x; L z + b, noise^2) / 4 over the square, by the grid's midpoints.
+    middle = (np.arange(400) + 0.5) / 200 - 1
+    z = np.stack(np.meshgrid(middle, middle), axis=-1).reshape(-1, 2)
+    p = stats.norm(z @ LOADINGS.T + OFFSET, NOISE).logpdf(X[0]).sum(axis=1)
+    expected = np.log(np.mean(np.exp(p)))
+    # Weights are 0 or p(x)'s normal evidence * (1 / 4) / N(z), which varies by less than e.
+    assert abs(found[0] - expected) < 4.5 * np.e / np.sqrt(400)
+    gradients = tape.gradient(found, model.trainable_variables)
+    assert all(np.all(np.isfinite(g)) for g in gradients if g is not None)
+
+
 def test_importance_weights_at_the_exact_posterior_are_all_log_evidence():
     found = exact().estimate_log_prob(X, 1, seed=3)
     np.testing.assert_allclose(found, log_evidence(X), rtol=1e-4)

@@ -239,6 +239,7 @@ def test_networks_read_levels_as_numbers_from_0_to_1():
         (lambda: MixtureOfGaussians(0), "num_components.*>= 1. Received: num_components=0"),
         (lambda: MixtureOfGaussians(2, min_scale=0), "min_scale > 0. Received: min_scale=0"),
         (lambda: Normal(min_scale=-1.0), "min_scale > 0. Received: min_scale=-1.0"),
+        (lambda: Normal(min_scale=1e-50), "min_scale > 0. Received: min_scale=1e-50, which is 0"),
         (lambda: Normal(min_scale=float("inf")), "min_scale > 0. Received: min_scale=inf"),
         (lambda: Normal(min_scale=float("nan")), "min_scale > 0. Received: min_scale=nan"),
         (lambda: Normal(min_scale="a"), "min_scale > 0. Received: min_scale='a'"),

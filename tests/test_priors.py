@@ -253,6 +253,14 @@ def test_gaussians_of_a_radial_mixture_point_outwards():
     np.testing.assert_allclose(deviations, spread, atol=1e-5)
 
 
+def test_gaussians_may_be_as_thin_as_a_line():
+    parts = RadialMixture(7, along=0.8, across=1e-9).conditional(np.arange(7))
+    factor = np.float64(parts.components_distribution.scale.to_dense()[:, 0])
+    # Area of the ellipse; float32 entries of at most 0.8 cancel in the axes but not here.
+    areas = factor[:, 0, 0] * factor[:, 1, 1]
+    np.testing.assert_allclose(areas, 0.8e-9, rtol=1e-5)
+
+
 def test_a_swiss_roll_runs_along_its_spiral():
     prior = SwissRoll(5, radius=6.0, turns=2.0, stddev=1e-3, parts=50)
     z = prior.distribution().sample(2000, seed=(0, 1)).numpy()

@@ -66,7 +66,7 @@ class GAN(ImplicitModel):
         self.discriminator = checks.network(
             "discriminator", discriminator, f"{where}discriminator(...)", num_inputs
         )
-        self.latent_dim = _shapes(self.generator)[0][0]
+        self.latent_dim = _vector_size(self.generator)
         self.objective = objectives.restored(objective)
         self.prior = priors.restored(prior, self.latent_dim)
         self.discriminator_steps = checks.positive_int("discriminator_steps", discriminator_steps)
@@ -197,6 +197,17 @@ class GAN(ImplicitModel):
             "instance_noise": self.instance_noise,
             "instance_noise_steps": self.instance_noise_steps,
         }
+
+
+def _vector_size(generator):
+    """latent_dim of a generator from `(batch, latent_dim)`."""
+    shape = _shapes(generator)[0]
+    if len(shape) != 1 or shape[0] is None:
+        raise ValueError(
+            "Expected a generator whose first input is z of shape (batch, latent_dim). "
+            f"Received: an input of shape {checks.batch_shape(shape)}"
+        )
+    return shape[0]
 
 
 def _shapes(network):

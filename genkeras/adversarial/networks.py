@@ -109,7 +109,7 @@ def dense_discriminator(
         else:
             hidden = Maxout(units, num_pieces, start, dtype=dtype)(hidden)
     last = DISCRIMINATOR + len(hidden_units)
-    hidden = dropped(hidden, dropout[1], checks.seed(seed, last), dtype)
+    hidden = dropped(hidden, dropout[min(len(hidden_units), 1)], checks.seed(seed, last), dtype)
     start = initializer(stddev, seed, last)
     logits = keras.layers.Dense(1, kernel_initializer=start, dtype=dtype)(hidden)
     return network(inputs, logits, "discriminator")

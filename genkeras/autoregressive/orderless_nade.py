@@ -138,14 +138,14 @@ class OrderlessNADE(SequentialModel):
         """Raw outputs for every variable given a set of known ones: `(batch, D, num_parameters)`.
 
         Args:
-            x: `(batch, D)` float32; read where `known` is 1.
+            x: `(batch, D)` float32; read where `known` is 1, so that the others may be NaN.
             known: `(batch, D)`, 1 or true for a known variable and 0 for the others; the outputs
                 for known variables mean nothing.
             condition: `(batch,)` int labels, for a model with `num_labels`.
         """
         self._ensure_built()
         known = tf.cast(known, tf.float32)
-        x = self.likelihood.network_input(x) * known
+        x = tf.where(known > 0, self.likelihood.network_input(x), 0.0)
         a = self._start(tf.shape(x)[0], condition)
         a += tf.matmul(x, self.kernel) + tf.matmul(known, self.known_kernel)  # (batch, H)
         hidden = upper_layers(a, *self._upper_weights(), self.activation)

@@ -94,8 +94,10 @@ def nearest_neighbours(samples, data, count=1):
     samples = _flat_rows("samples", samples, data.shape[1])
     if len(data) < count:
         raise ValueError(f"Expected data of at least count={count} rows. Received: {len(data)}.")
-    finder = NearestNeighbors(n_neighbors=count, algorithm="brute").fit(data)
-    return finder.kneighbors(samples)
+    # Its squared distances are |a|^2 - 2 ab + |b|^2, which cancel far from the origin.
+    centre = data.mean(axis=0)
+    finder = NearestNeighbors(n_neighbors=count, algorithm="brute").fit(data - centre)
+    return finder.kneighbors(samples - centre)
 
 
 def _covariance_factor(name, features):

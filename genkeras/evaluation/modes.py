@@ -91,7 +91,8 @@ def class_entropy(classes, num_classes):
     Raises:
         ValueError: If `classes` is empty or holds what is no class.
     """
-    return math.log(num_classes) - _kl_from_uniform(_class_counts(classes, num_classes))
+    counts = _class_counts(classes, num_classes)
+    return math.log(num_classes) - _kl_from_uniform(counts)
 
 
 def _class_counts(classes, num_classes):

@@ -48,12 +48,15 @@ class ParzenWindow:
         """
         num_samples, num_features = self.samples.shape
         x = _flat_rows("x", x, num_features)
-        squares = (self.samples**2).sum(axis=1)
+        # Squares of large numbers cancel, so about the samples' mean, and in float64.
+        centre = self.samples.mean(axis=0)
+        x, samples = x - centre, self.samples - centre
+        squares = (samples**2).sum(axis=1)
         scores = []
         for start in range(0, len(x), _ROWS):
             rows = x[start : start + _ROWS]
-            # |x - s|^2 by a product of matrices, in float64 since large numbers cancel.
-            distances = (rows**2).sum(axis=1)[:, None] - 2 * rows @ self.samples.T + squares
+            # |x - s|^2 by a product of matrices.
+            distances = (rows**2).sum(axis=1)[:, None] - 2 * rows @ samples.T + squares
             scores.append(np.logaddexp.reduce(-distances / (2 * self.sigma**2), axis=1))
         constant = math.log(num_samples) + num_features * math.log(
             self.sigma * math.sqrt(2 * math.pi)

@@ -40,8 +40,9 @@ class GaussianHead(keras.layers.Layer):
 
     def __init__(self, latent_dim, min_scale=1e-4, seed=None, **kwargs):
         super().__init__(**kwargs)
-        self.latent_dim, self.min_scale, self.seed = latent_dim, min_scale, seed
+        self.latent_dim = checks.positive_int("latent_dim", latent_dim)
         self.normal = Normal(min_scale)
+        self.min_scale, self.seed = self.normal.min_scale, checks.seed(seed)
 
     def build(self, input_shape):
         self.dense = keras.layers.Dense(

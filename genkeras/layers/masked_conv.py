@@ -43,6 +43,7 @@ class MaskedConv2D(keras.layers.Conv2D):
             )
         if mask not in MASKS:
             raise ValueError(f"Expected mask to be one of {MASKS}. Received: mask={mask!r}")
+        kwargs["data_format"] = "channels_last"  # whatever Keras' global one is
         super().__init__(filters, ((height + 1) // 2, width), padding="same", **kwargs)
         self.height, self.width = (height + 1) // 2, width
         self.mask_name = mask

@@ -82,10 +82,11 @@ class ImplicitModel(CheckedModel):
             ValueError: a player without an optimiser, an optimiser for no player, or one
                 optimiser object for two of them.
         """
-        if optimizer is not None or set(optimizers) != set(self.players):
+        absent = None in optimizers.values()
+        if optimizer is not None or absent or set(optimizers) != set(self.players):
             raise ValueError(
                 f"Expected one optimizer for each of {self.players}. "
-                f"Received: {tuple(sorted(optimizers)) if optimizer is None else optimizer!r}"
+                f"Received: {optimizers if optimizer is None else optimizer!r}"
             )
         objects = [id(o) for o in optimizers.values() if isinstance(o, keras.Optimizer)]
         if len(set(objects)) < len(objects):

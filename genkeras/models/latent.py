@@ -149,7 +149,7 @@ class LatentVariableModel(CheckedModel):
             def add(k, total):
                 z = q.sample(seed=tf.random.experimental.stateless_fold_in(seed, k))
                 log_joint = self.decode(z, condition).log_prob(x) + p.log_prob(z)
-                return k + 1, tfp.math.log_add_exp(total, log_joint - q.log_prob(z))
+                return k + 1, _log_add_exp(total, log_joint - q.log_prob(z))
 
             nothing = tf.fill([tf.shape(x)[0]], float("-inf"))
             return _over_draws(count, add, nothing) - tf.math.log(tf.cast(count, tf.float32))
@@ -181,6 +181,14 @@ class LatentVariableModel(CheckedModel):
             "beta": self.beta,
             "warmup_steps": self.warmup_steps,
         }
+
+
+def _log_add_exp(a, b):
+    """log(exp(a) + exp(b)): -inf where both are, as of draws outside a prior's support."""
+    nothing = tf.maximum(a, b) == float("-inf")
+    # Also inside, or the gradient of what is not chosen would be NaN.
+    a, b = tf.where(nothing, 0.0, a), tf.where(nothing, 0.0, b)
+    return tf.where(nothing, float("-inf"), tfp.math.log_add_exp(a, b))
 
 
 def _over_draws(count, add, start):

@@ -230,10 +230,11 @@ class DALLE(ExplicitModel):
                 if guided:
                     with_caption, without = tf.split(logits, 2)
                     logits = without + guidance * (with_caption - without)
+                logits = logits / temperature
                 if top_k is not None:
                     lowest = tf.math.top_k(logits, top_k).values[:, -1:]
                     logits = tf.where(logits < lowest, NEVER, logits)
-                drawn = self.likelihood.sample_from_noise(logits / temperature, noise[:, i])
+                drawn = self.likelihood.sample_from_noise(logits, noise[:, i])
                 return tf.where(kept[i], given[:, i], drawn)  # (batch,)
 
             def step(i, hidden, caches, tokens):
@@ -309,12 +310,12 @@ class DALLE(ExplicitModel):
         return tf.fill((num_rows, self.caption_length), PAD) if condition is None else condition
 
     def _checked_condition(self, condition, num_rows):
-        if condition is None:
+        if condition is None and num_rows is not None:
             return np.full((num_rows, self.caption_length), PAD, "int32")
-        if tf.is_symbolic_tensor(condition):
+        if condition is None or tf.is_symbolic_tensor(condition):
             return condition
         captions = self._checked_captions(condition)
-        if len(captions) != num_rows:
+        if num_rows not in (None, len(captions)):
             raise ValueError(
                 f"Expected one caption for each of {num_rows} rows. Received: {len(captions)}"
             )

@@ -64,6 +64,7 @@ def sampled(seed, temperature=1.0, top_k=None):
     """
 
     def choose(logits, place):
+        logits = logits / temperature
         if top_k is not None:
             lowest = tf.math.top_k(logits, top_k).values[:, -1:]
             logits = tf.where(logits < lowest, NEVER, logits)
@@ -72,7 +73,7 @@ def sampled(seed, temperature=1.0, top_k=None):
         uniform = random.uniform(tf.shape(logits), step_seed)
         uniform = tf.maximum(uniform, tf.constant(1e-20))
         gumbel = -tf.math.log(-tf.math.log(uniform))
-        return tf.argmax(logits / temperature + gumbel, axis=-1, output_type=tf.int32)
+        return tf.argmax(logits + gumbel, axis=-1, output_type=tf.int32)
 
     return choose
 

@@ -10,6 +10,7 @@ from genkeras import GAN, Uniform
 from genkeras.adversarial import Minimax, NonSaturating, dense_discriminator, dense_generator
 from genkeras.datasets import digits
 from genkeras.evaluation.parzen import parzen_log_likelihood
+from genkeras.layers.dropout import Dropout
 
 # |estimate - truth| <= 4.5 standard errors fails by chance with probability 7e-6.
 Z = 4.5
@@ -202,6 +203,20 @@ def test_a_tape_follows_noise_through_the_generator():
     assert np.any(tape.gradient(total, z))
     again = tf.function(model.generate)(z)
     np.testing.assert_allclose(again, model.generate(z), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(4, 4, 2), ()])
+def test_a_generator_reads_vectors(shape):
+    z = keras.Input(shape)
+    generator = keras.Model(z, keras.layers.Dense(2)(keras.layers.Reshape((-1,))(z)))
+    with pytest.raises(ValueError, match=r"input is z of shape \(batch, latent_dim\). Received: "):
+        GAN(generator, dense_discriminator((2,), (4,), seed=0))
+
+
+def test_the_first_rate_of_dropout_is_before_the_first_layer_even_if_that_gives_the_logit():
+    for hidden_units, rates in (((), [0.5]), ((3,), [0.5, 0.2])):
+        layers = dense_discriminator((2,), hidden_units, dropout=(0.5, 0.2)).layers
+        assert [layer.rate for layer in layers if isinstance(layer, Dropout)] == rates
 
 
 @pytest.mark.parametrize("dropout", [0.3, (0.1, 0.2, 0.3), (0.2, 1.0)])

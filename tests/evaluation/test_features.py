@@ -117,6 +117,15 @@ def test_samples_all_at_one_point_of_the_data_recall_that_point(rng):
     assert found == {(1, 1 / 50)}
 
 
+def test_far_from_the_origin_distances_are_as_near_it(rng):
+    real, fake = rng.integers(100, size=(2, 60, 2)) / 64  # so that adding 2^24 rounds nothing
+    near, _ = nearest_neighbours(fake, real)
+    far, _ = nearest_neighbours(fake + 2.0**24, real + 2.0**24)
+    # |a|^2, 2ab and |b|^2 of at most 2 (100 / 64)^2 from the centre, each of a few roundings.
+    np.testing.assert_allclose(far**2, near**2, rtol=0, atol=16 * 5 * 2.0**-53)
+    assert precision_recall(real + 2.0**24, fake + 2.0**24) == precision_recall(real, fake)
+
+
 def test_precision_counts_every_block_of_rows(rng):
     real = rng.normal(size=(60, 2))
     fake = np.concatenate([real[rng.integers(60, size=1500)], np.full((1000, 2), 99.0)])

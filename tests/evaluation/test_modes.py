@@ -122,6 +122,7 @@ def test_entropy_of_classes(counts):
         (lambda x: class_coverage([[0, 1]], 3), r"integers .*Received: shape \(1, 2\)"),
         (lambda x: class_coverage([0], 0), "num_classes .*Received: .*0"),
         (lambda x: class_entropy([0, 3], 3), "classes from 0 to 2. Received: 0 to 3"),
+        (lambda x: class_entropy([0], 0), "num_classes .*Received: .*0"),
         (lambda x: class_entropy([], 3), r"integers .*Received: shape \(0,\)"),
     ],
 )

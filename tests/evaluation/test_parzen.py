@@ -61,6 +61,14 @@ def test_images_in_784_dimensions_keep_their_digits(rng):
     assert np.abs(scores - expected).max() < 4 * 784 / 0.02 * 784 * 2**-53
 
 
+def test_data_far_from_the_origin_score_as_near_it(rng):
+    samples, x = rng.integers(100, size=(2, 9, 3)) / 64  # so that adding 2^24 rounds nothing
+    near = ParzenWindow(samples, 0.1).log_prob(x)
+    far = ParzenWindow(samples + 2.0**24, 0.1).log_prob(x + 2.0**24)
+    # The mean of the samples is rounded by 2^24 * 2^-53, the distances of at most 3 by as much.
+    np.testing.assert_allclose(far, near, atol=6 * 2.0**-29 * 9 / 0.01)
+
+
 def test_scores_far_from_all_samples_are_finite():
     far = ParzenWindow(np.zeros((2, 1)), 0.01).log_prob([[10.0]])
     expected = -(1000**2) / 2 - math.log(0.01 * math.sqrt(2 * math.pi))

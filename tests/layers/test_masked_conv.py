@@ -26,6 +26,17 @@ def image(channels=3, batch=2):
     return random.normal(size=(batch, ROWS, COLUMNS, channels)).astype("float32")
 
 
+def test_it_reads_channels_last_whatever_keras_reads():
+    expected = built((3, 3), "B")(image())
+    before = keras.config.image_data_format()
+    keras.config.set_image_data_format("channels_first")
+    try:
+        found = built((3, 3), "B")(image())
+    finally:
+        keras.config.set_image_data_format(before)
+    np.testing.assert_array_equal(found, expected)
+
+
 def is_seen(mask, colors, up, right, source, target):
     """Whether channel `target` of a pixel sees channel `source` of the pixel `up` rows above it and
     `right` columns to its right; colour j % C comes before the next one."""

@@ -123,6 +123,17 @@ def test_cached_draws_are_the_uncached_ones_of_the_same_noise(monkeypatch, optio
     np.testing.assert_array_equal(found, uncached(model, captions, noise, choose))
 
 
+def test_heat_does_not_bring_back_what_top_k_left_out():
+    hot = made().sample(8, condition=CAPTION, temperature=1e12, top_k=1, seed=1)
+    np.testing.assert_array_equal(hot, made().sample(8, condition=CAPTION, top_k=1, seed=2))
+
+
+def test_a_graph_need_not_know_how_many_pictures_there_are():
+    model = made()
+    score = tf.function(model.log_prob, input_signature=[tf.TensorSpec((None, *GRID))])
+    np.testing.assert_allclose(score(np.float32(ALL[:5])), model.log_prob(ALL[:5]), rtol=1e-5)
+
+
 def test_draws_have_the_models_probabilities():
     model, count = made(), 6000
     drawn = model.sample(count, condition=CAPTION, seed=1).numpy().reshape(count, 4)

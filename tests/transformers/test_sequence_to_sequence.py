@@ -250,6 +250,12 @@ def test_temperature_and_top_k_change_the_chances_of_a_token():
         assert stats.chisquare(counts[keep], expected).pvalue > FALSE_ALARM
 
 
+def test_heat_does_not_bring_back_what_top_k_left_out():
+    model, source = made("post-norm"), np.repeat(SOURCE[:1], 20, axis=0)
+    hot = model.sample(source, 1, 1e12, 1, seed=1)
+    np.testing.assert_array_equal(hot, model.sample(source, 1, 1.0, 1, seed=2))
+
+
 @every_model
 def test_the_loss_is_the_mean_over_tokens(name):
     model = made(name, optimizer=keras.optimizers.SGD(0.0))
