@@ -81,7 +81,7 @@ def __getattr__(name):
 
 
 def __dir__():
-    return sorted([*globals(), *_HOMES])
+    return sorted({*globals(), *_HOMES})
 
 
 def load_model(path):
@@ -97,12 +97,20 @@ def load_model(path):
     Raises:
         ValueError: If there is no such file, or it is no saved model.
     """
+    import os
     import zipfile
 
     import keras
 
+    if not os.path.exists(path):
+        raise ValueError(
+            f"Expected the path of a saved .keras model. Received: {str(path)!r}, "
+            "where there is no file"
+        )
     if not zipfile.is_zipfile(path) or "config.json" not in zipfile.ZipFile(path).namelist():
-        raise ValueError(f"Expected the path of a saved .keras model. Received: {str(path)!r}")
+        raise ValueError(
+            f"Expected the path of a saved .keras model. Received: {str(path)!r}, which is none"
+        )
 
     for module in set(_HOMES.values()):
         importlib.import_module(module)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 # Packages that the extras `docs` and `text` bring.
 _OF_EXTRAS = {
-    *("jupytext", "nbformat", "nbclient", "ipykernel", "mkdocs", "material", "mkdocstrings"),
+    *("jupytext", "nbformat", "nbclient", "ipykernel", "yaml"),
+    *("mkdocs", "material", "mkdocstrings"),
     *("tokenizers", "sacremoses", "sacrebleu"),
 }
 # A place that cannot be written: forbidden, read-only, full, no folder.

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from genkeras import checks
+from genkeras import checks, random
 
 tfd = tfp.distributions
 
@@ -59,7 +59,7 @@ def jensen_shannon(p, q, num_samples, seed):
         between 0 and log 2.
     """
     count = checks.positive_int("num_samples", num_samples, minimum=2)
-    seeds = tf.unstack(tf.random.experimental.stateless_split(_stateless(seed), 2))
+    seeds = tf.unstack(random.split(_stateless(seed), 2))
     halves = []
     for this, other, half_seed in ((p, q, seeds[0]), (q, p, seeds[1])):
         x = this.sample(count, seed=half_seed)

@@ -265,7 +265,7 @@ class MixtureOfGaussians(Likelihood):
         return np.concatenate([np.zeros(count), locs, scales]).astype("float32")
 
     def noise(self, shape, seed):
-        seeds = tf.random.experimental.stateless_split(seed, 2)
+        seeds = random.split(seed, 2)
         uniform = random.uniform([*shape, 1], seeds[0])
         return tf.concat([uniform, random.normal([*shape, 1], seeds[1])], axis=-1)
 

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from genkeras import checks
+from genkeras import checks, random
 
 
 def stateless_seed(seed):
@@ -24,7 +24,7 @@ def replica_seed(generator):
     seed = stateless_seed(generator)
     context = tf.distribute.get_replica_context()
     replica = context.replica_id_in_sync_group if context is not None else 0
-    return tf.random.experimental.stateless_fold_in(seed, replica)
+    return random.fold_in(seed, replica)
 
 
 def mean_loss(per_example, sample_weight=None):
@@ -103,7 +103,7 @@ def epoch_batches(data, batch_size, seed, first_epoch=0, augment=None):
         batch = tf.nest.map_structure(lambda array: tf.gather(array, rows), data)
         if augment is None:
             return batch
-        batch_seed = tf.random.experimental.stateless_fold_in([seed, rows[0]], epoch)
+        batch_seed = random.fold_in([seed, rows[0]], epoch)
         return augment(batch, batch_seed, epoch)
 
     epochs = tf.data.Dataset.range(first_epoch, np.iinfo(np.int64).max)

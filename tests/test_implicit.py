@@ -234,9 +234,18 @@ def test_averages_that_nobody_keeps_are_refused(generator, received):
     ],
 )
 def test_each_player_needs_its_optimizer(optimizers, received):
-    message = r"Expected one optimizer for each of \('discriminator', 'generator'\). Received: "
+    message = (
+        r"Expected one optimizer for each of \('discriminator', 'generator'\), as in "
+        r"compile\(discriminator='adam', generator='adam'\). Received: "
+    )
     with pytest.raises(ValueError, match=message + received):
         TinyGAN().compile(**optimizers)
+
+
+def test_the_numbers_of_evaluate_have_names_in_their_order():
+    model, same = compiled(), compiled()
+    numbers = dict(zip(model.metrics_names, model.evaluate(X, verbose=0), strict=True))
+    assert numbers == pytest.approx(same.evaluate(X, verbose=0, return_dict=True))
 
 
 def test_players_do_not_share_an_optimizer_object():

@@ -14,25 +14,48 @@ DISTRIBUTIONS = {
 }
 
 
-@pytest.mark.parametrize("draw", [random.normal, random.uniform])
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda seed: random.uniform((50, 7), seed),
+        lambda seed: random.uniform((), seed, 2.0, 5.0),
+        lambda seed: random.uniform((50, 7), seed, 2, 11, tf.int32),
+        lambda seed: random.normal((51, 7), seed),
+        lambda seed: random.normal((), seed),
+        lambda seed: random.fold_in(seed, 5),
+        lambda seed: random.split(seed, 3),
+    ],
+)
 def test_xla_draws_the_same_numbers(draw):
-    def drawn():
-        return draw((50, 7), SEED)
+    # The seed is an argument: of a constant one the compiler would not have to draw anything.
+    found = tf.function(draw, jit_compile=True)(tf.constant(SEED))
+    # Sines and logarithms may be rounded otherwise; normal numbers are under 6.
+    np.testing.assert_allclose(found, draw(tf.constant(SEED)), rtol=0, atol=16 * 2.0**-23)
 
-    np.testing.assert_array_equal(tf.function(drawn, jit_compile=True)(), drawn())
+
+@pytest.mark.parametrize("shape", [(), (7,), (50, 7), (2, 3, 4)])
+def test_the_numbers_are_those_of_tensorflow_on_a_cpu(shape):
+    for ours, theirs in (
+        (random.uniform, tf.random.stateless_uniform),
+        (random.normal, tf.random.stateless_normal),
+    ):
+        expected = theirs(shape, SEED, alg="philox")
+        np.testing.assert_allclose(ours(shape, SEED), expected, rtol=0, atol=16 * 2.0**-23)
 
 
 @pytest.mark.parametrize("name", DISTRIBUTIONS)
 def test_xla_draws_the_same_samples(name):
     distribution = DISTRIBUTIONS[name][0]()
 
-    def drawn():
-        return distribution.sample(100, seed=SEED)
+    def drawn(seed):
+        return distribution.sample(100, seed=seed)
 
     # Location and scale may be applied by one operation in place of two: a rounding less of
     # numbers under 16.
-    found = tf.function(drawn, jit_compile=True)()
-    np.testing.assert_allclose(found, drawn(), rtol=0, atol=16 * np.finfo("float32").eps)
+    found = tf.function(drawn, jit_compile=True)(tf.constant(SEED))
+    np.testing.assert_allclose(
+        found, drawn(tf.constant(SEED)), rtol=0, atol=16 * np.finfo("float32").eps
+    )
 
 
 @pytest.mark.parametrize("name", DISTRIBUTIONS)

@@ -94,7 +94,7 @@ class GAN(ImplicitModel):
 
     def play(self, player, x, condition, seed, training):
         """One move: losses `(batch,)` in nats, and the figures of a move of the discriminator."""
-        seeds = tf.random.experimental.stateless_split(seed, 4)
+        seeds = random.split(seed, 4)
         labels = self._one_hot(condition)
         z = self.prior.distribution().sample(tf.shape(x)[0], seed=seeds[0])
         made = self._noisy(self._generated(z, labels, training), seeds[1], training)

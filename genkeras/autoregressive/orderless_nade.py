@@ -211,7 +211,7 @@ class OrderlessNADE(SequentialModel):
         given the number, every set is as likely. The rhos of a batch are evenly spaced on a ring.
         """
         seed = replica_seed(self.seed_generator)
-        seeds = tf.random.experimental.stateless_split(seed, 2)
+        seeds = random.split(seed, 2)
         count = tf.cast(batch_size, tf.float32)
         rho = (tf.range(count) / count + random.uniform((), seeds[0])) % 1.0
         uniform = random.uniform((batch_size, self.num_features), seeds[1])
@@ -243,7 +243,7 @@ class OrderlessNADE(SequentialModel):
 
     def _sample_block(self, seed, given, kept, condition):
         """Each draw follows one of the stated orderings, picked evenly; known variables first."""
-        seeds = tf.random.experimental.stateless_split(seed, 2)
+        seeds = random.split(seed, 2)
         noise = self.likelihood.noise(given.shape, seeds[0])  # (batch, D, 1 or 2)
         order = self.drawing_orders
         known_first = np.argsort(~kept.reshape(-1)[order], axis=1, kind="stable")

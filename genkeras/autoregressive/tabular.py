@@ -151,8 +151,9 @@ class TabularAutoregressive(SequentialModel):
             return super().regularization()
         if self.num_examples is None:
             raise ValueError(
-                "Expected num_examples, the number of training rows, to weigh the prior of "
-                f"pseudo_count={self.pseudo_count} in the loss. Received: num_examples=None"
+                "Expected num_examples, the number of training rows, from the constructor, to "
+                f"weigh the prior of pseudo_count={self.pseudo_count} in the loss; fit_counts(x) "
+                "needs none. Received: num_examples=None"
             )
         outputs = self._free_to_outputs(tf.convert_to_tensor(self.log_odds))
         if self.num_classes == 2:

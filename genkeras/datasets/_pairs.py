@@ -44,6 +44,13 @@ class PairedText:
     test: Pairs
 
 
+def several(sentences):
+    """Sentences as a list; one string, whose letters Python would take for them, is refused."""
+    if isinstance(sentences, str):
+        raise ValueError(f"Expected a list of sentences. Received: the string {sentences!r}.")
+    return list(sentences)
+
+
 class Vocabulary:
     """Tokens and their numbers; 0, 1 and 2 stand for padding, start and end.
 
@@ -81,10 +88,10 @@ class Vocabulary:
             Int32 array of shape `(n, longest)`, with zeros after the end.
 
         Raises:
-            ValueError: If a token is unknown.
+            ValueError: If a token is unknown, or `sentences` is a single string.
         """
         rows = []
-        for sentence in sentences:
+        for sentence in several(sentences):
             unknown = [word for word in sentence.split() if word not in self._numbers]
             if unknown:
                 raise ValueError(

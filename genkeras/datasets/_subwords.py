@@ -5,7 +5,7 @@ Needs the packages of the extra `text`: sacremoses and tokenizers.
 
 import json
 
-from genkeras.datasets._pairs import RESERVED, Vocabulary
+from genkeras.datasets._pairs import RESERVED, Vocabulary, several
 
 
 def moses_tokens(sentences, language):
@@ -103,7 +103,7 @@ class BytePairs:
         return self.vocabulary.encode(map(" ".join, self._pieces(sentences)), start=start)
 
     def _pieces(self, sentences):
-        return [encoded.tokens for encoded in self._tokenizer.encode_batch(list(sentences))]
+        return [encoded.tokens for encoded in self._tokenizer.encode_batch(several(sentences))]
 
     def decode(self, rows):
         """Sentences of rows of numbers, up to the end of each."""

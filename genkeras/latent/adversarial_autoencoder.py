@@ -13,7 +13,7 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from genkeras import checks, priors
+from genkeras import checks, priors, random
 from genkeras.adversarial import objectives
 from genkeras.latent import networks
 from genkeras.latent.vae import check_decoder, decoded, restored_likelihood
@@ -133,7 +133,7 @@ class AdversarialAutoencoder(ImplicitModel):
 
     def play(self, player, x, condition, seed, training):
         """One move: losses `(batch,)` in nats, and the figures of a move of the discriminator."""
-        seeds = tf.random.experimental.stateless_split(seed, 2)
+        seeds = random.split(seed, 2)
         z = self._posterior(x, training).sample(seed=seeds[0])
         if player == "autoencoder":
             return -self._decoded(z, condition, training).log_prob(x), {}

@@ -98,7 +98,7 @@ class CategoricalAdversarialAutoencoder(AdversarialAutoencoder):
 
     def play(self, player, x, condition, seed, training):
         """One move: losses `(batch,)` in nats, and the figures of the discriminators."""
-        seeds = tf.random.experimental.stateless_split(seed, 3)
+        seeds = random.split(seed, 3)
         logits, q = self._classified(x, training)
         z, y = q.sample(seed=seeds[0]), tf.nn.softmax(logits)
         if player == "autoencoder":
@@ -148,7 +148,7 @@ class CategoricalAdversarialAutoencoder(AdversarialAutoencoder):
             classes = checks.for_each(classes, num_samples)
             classes = checks.labels("classes", classes, self.num_classes, num_samples)
         self._ensure_built()
-        seeds = tf.random.experimental.stateless_split(self._stateless(seed), 2)
+        seeds = random.split(self._stateless(seed), 2)
         z = self._prior_codes(num_samples, None, seeds[0])
         drawn = self._drawn_classes(num_samples, seeds[1])
         y = drawn if classes is None else tf.one_hot(classes, self.num_classes)

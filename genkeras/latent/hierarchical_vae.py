@@ -12,7 +12,7 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from genkeras import checks
+from genkeras import checks, random
 from genkeras.latent import networks
 from genkeras.latent.vae import GaussianHead, check_decoder, decoded, restored_likelihood
 from genkeras.models import LatentVariableModel
@@ -42,7 +42,7 @@ class Ancestral:
     def sample(self, sample_shape=(), seed=None):
         """`Latents` of shape `(*sample_shape, *batch, latent_dim)`; any seed that TFP takes."""
         seed = tfp.random.sanitize_seed(seed)
-        seeds = tf.random.experimental.stateless_split(seed, 2)
+        seeds = random.split(seed, 2)
         given = self.marginal.sample(sample_shape, seed=seeds[0])
         drawn = self.conditional(given).sample(seed=seeds[1])
         return Latents(**{self.parent: given, self.child: drawn})

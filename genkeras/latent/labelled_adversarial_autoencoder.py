@@ -69,7 +69,7 @@ class LabelledAdversarialAutoencoder(AdversarialAutoencoder):
         return tf.cast(self.discriminator([z, labels], training=training), tf.float32)[:, 0]
 
     def _prior_codes(self, num_samples, condition, seed):
-        seeds = tf.random.experimental.stateless_split(seed, 2)
+        seeds = random.split(seed, 2)
         anyone = random.uniform([num_samples], seeds[0], 0, self.num_labels, tf.int32)
         labels = tf.where(condition < 0, anyone, condition)
         return self.prior.conditional(labels).sample(seed=seeds[1])

@@ -69,6 +69,18 @@ class CheckedModel(CheckedData, keras.Model):
         super().compile(optimizer=optimizer, **kwargs)
         self._auto_scale_loss = kwargs.get("auto_scale_loss", True)
 
+    def save(self, filepath, *args, **kwargs):
+        """Saves the model as `keras.Model.save` does, to a `.keras` file.
+
+        Raises:
+            ValueError: another ending: older formats would lose parts of the model.
+        """
+        if not str(filepath).endswith(".keras"):
+            raise ValueError(
+                f"Expected a path that ends in .keras. Received: filepath={str(filepath)!r}"
+            )
+        super().save(filepath, *args, **kwargs)
+
     def get_compile_config(self):
         config = super().get_compile_config()
         # Keras forgets it, and would scale the loss of a restored model again.

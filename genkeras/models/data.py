@@ -18,7 +18,7 @@ class CheckedData:
 
     likelihood = None
     lowest_label = 0  # -1 where a row may have no label
-    instead_of_y = "class labels go into {'x': x, 'condition': labels}"
+    instead_of_y = "give x alone, or {'x': x, 'condition': labels} to a model with num_labels"
 
     def _checked_data(self, x, y=None, sample_weight=None):
         if y is not None:

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from genkeras import checks
+from genkeras import checks, random
 from genkeras.likelihoods import Likelihood
 from genkeras.models.base import CheckedModel
 from genkeras.training import mean_loss, stateless_seed
@@ -125,7 +125,7 @@ class ExplicitModel(CheckedModel):
             wanted = min(num_samples - start, BLOCK_SIZES[-1])
             size = next(block for block in BLOCK_SIZES if block >= wanted)
             rows = np.minimum(np.arange(start, start + size), num_samples - 1)
-            block_seed = tf.random.experimental.stateless_fold_in(seed, start)
+            block_seed = random.fold_in(seed, start)
             labels = None if condition is None else tf.constant(condition[rows])
             given_rows = tf.constant(given[rows])
             block = self._sample_block(block_seed, given_rows, kept, labels, *options)

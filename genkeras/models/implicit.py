@@ -29,6 +29,11 @@ class ImplicitModel(CheckedModel):
         self.trackers = [keras.metrics.Mean(name=name) for name in (*names, *self.figures)]
 
     @property
+    def metrics_names(self):
+        """Names of the numbers that `evaluate` gives; a game has no "loss"."""
+        return [tracker.name for tracker in self.trackers]
+
+    @property
     def turns(self):
         """The players in the order of their moves in a training step."""
         return self.players
@@ -84,8 +89,9 @@ class ImplicitModel(CheckedModel):
         """
         absent = None in optimizers.values()
         if optimizer is not None or absent or set(optimizers) != set(self.players):
+            example = ", ".join(f"{player}='adam'" for player in self.players)
             raise ValueError(
-                f"Expected one optimizer for each of {self.players}. "
+                f"Expected one optimizer for each of {self.players}, as in compile({example}). "
                 f"Received: {optimizers if optimizer is None else optimizer!r}"
             )
         objects = [id(o) for o in optimizers.values() if isinstance(o, keras.Optimizer)]

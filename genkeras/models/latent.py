@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from genkeras import checks, divergences, priors
+from genkeras import checks, divergences, priors, random
 from genkeras.models.base import CheckedModel
 from genkeras.training import mean_loss, replica_seed
 
@@ -115,7 +115,7 @@ class LatentVariableModel(CheckedModel):
             q = self.encode(x, condition)
 
             def add(k, total):
-                draw_seed = tf.random.experimental.stateless_fold_in(seed, k)
+                draw_seed = random.fold_in(seed, k)
                 log_likelihood, kl = self._terms(q, x, condition, draw_seed)
                 return k + 1, total + log_likelihood - tf.reduce_sum(kl, axis=-1)
 
@@ -147,7 +147,7 @@ class LatentVariableModel(CheckedModel):
             q, p = self.encode(x, condition), self.prior.distribution()
 
             def add(k, total):
-                z = q.sample(seed=tf.random.experimental.stateless_fold_in(seed, k))
+                z = q.sample(seed=random.fold_in(seed, k))
                 log_joint = self.decode(z, condition).log_prob(x) + p.log_prob(z)
                 return k + 1, _log_add_exp(total, log_joint - q.log_prob(z))
 
@@ -170,7 +170,7 @@ class LatentVariableModel(CheckedModel):
         num_samples = checks.positive_int("num_samples", num_samples)
         condition = self._sample_condition(condition, num_samples)
         self._ensure_built()
-        seeds = tf.random.experimental.stateless_split(self._stateless(seed), 2)
+        seeds = random.split(self._stateless(seed), 2)
         z = self.prior.distribution().sample(num_samples, seed=seeds[0])
         return self.decode(z, condition).sample(seed=seeds[1])
 

@@ -17,7 +17,7 @@ def moved_by_a_pixel(settings):
         progress = tf.cast(epoch, tf.float32) / settings["epochs"]
         probability = settings["shift"] * tf.maximum(0.0, 1.0 - progress / 0.7)
         count = tf.shape(batch)[0]
-        seeds = tf.random.experimental.stateless_split(seed, 2)
+        seeds = random.split(seed, 2)
         move = random.uniform((count,), seeds[0]) < probability
         window = random.uniform((count,), seeds[1], 0, 9, tf.int32)
         padded = tf.pad(tf.reshape(batch, (-1, 28, 28)), [[0, 0], [1, 1], [1, 1]])

@@ -69,7 +69,7 @@ def sampled(seed, temperature=1.0, top_k=None):
             lowest = tf.math.top_k(logits, top_k).values[:, -1:]
             logits = tf.where(logits < lowest, NEVER, logits)
         # The largest of logits plus Gumbel noise is a draw of their softmax.
-        step_seed = tf.random.experimental.stateless_fold_in(seed, place)
+        step_seed = random.fold_in(seed, place)
         uniform = random.uniform(tf.shape(logits), step_seed)
         uniform = tf.maximum(uniform, tf.constant(1e-20))
         gumbel = -tf.math.log(-tf.math.log(uniform))

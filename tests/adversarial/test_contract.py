@@ -333,6 +333,14 @@ def test_a_step_compiled_by_xla_is_the_same_step(fed_step, name):
     assert_all_close(weights_of(model), fed_step(name), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["gan", "gaussian adversarial autoencoder"])
+def test_a_step_compiled_by_xla_draws_the_same_noise(name):
+    plain, compiled = (made(name, optimizer=sgd, jit_compile=jit) for jit in (False, True))
+    for model in (plain, compiled):
+        model.fit(data_of(name), batch_size=ROWS, shuffle=False, verbose=0)
+    assert_all_close(weights_of(compiled), weights_of(plain), rtol=1e-4, atol=1e-5)
+
+
 @every_model
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_half_precision_policies(name, policy):

@@ -134,6 +134,13 @@ def test_a_vocabulary_there_and_back():
 SENTENCES = ["low lower lowest", "new newer newest", "wide wider widest"] * 3
 
 
+@pytest.mark.parametrize("kind", [Vocabulary, BytePairs])
+def test_one_string_is_no_list_of_sentences(kind):
+    words = kind.of(["a b", "b a"]) if kind is Vocabulary else kind.learn(["a b", "b a"], 1)
+    with pytest.raises(ValueError, match="Expected a list of sentences. Received: the string"):
+        words.encode("a b")
+
+
 def test_byte_pairs_merge_what_occurs_most():
     pairs = BytePairs.learn(SENTENCES, num_merges=6)
     # Letters inside and at the ends of words, three reserved tokens and the merges.

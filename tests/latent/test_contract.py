@@ -336,6 +336,16 @@ def test_a_step_compiled_by_xla_is_the_same_step(plain_step, name):
     assert_all_close(weights_of(model), weights, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    "name", ["autoencoder with noise", MASKED, "vae with weighted kl", "iwae", "hierarchical vae"]
+)
+def test_a_step_compiled_by_xla_draws_the_same_noise(name):
+    plain, compiled = (made(name, optimizer=sgd(), jit_compile=jit) for jit in (False, True))
+    for model in (plain, compiled):
+        model.fit(data_of(name), batch_size=ROWS, shuffle=False, verbose=0)
+    assert_all_close(weights_of(compiled), weights_of(plain), rtol=1e-4, atol=1e-5)
+
+
 @every_model
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_half_precision_policies_keep_the_terms_in_float32(name, policy):

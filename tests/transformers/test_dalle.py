@@ -123,6 +123,18 @@ def test_cached_draws_are_the_uncached_ones_of_the_same_noise(monkeypatch, optio
     np.testing.assert_array_equal(found, uncached(model, captions, noise, choose))
 
 
+def test_a_step_compiled_by_xla_drops_the_same_captions_and_units():
+    steps = []
+    for jit_compile in (False, True):
+        model = made(dropout=0.3, caption_dropout=0.5)
+        model.compile(keras.optimizers.SGD(0.1), jit_compile=jit_compile)
+        data = {"x": ALL[:20], "condition": each(CAPTION)[:20]}
+        model.fit(data, batch_size=20, shuffle=False, verbose=0)
+        steps.append([np.array(weight) for weight in model.trainable_variables])
+    for one, other in zip(*steps, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+
+
 def test_heat_does_not_bring_back_what_top_k_left_out():
     hot = made().sample(8, condition=CAPTION, temperature=1e12, top_k=1, seed=1)
     np.testing.assert_array_equal(hot, made().sample(8, condition=CAPTION, top_k=1, seed=2))

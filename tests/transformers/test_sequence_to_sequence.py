@@ -348,9 +348,10 @@ def stepped(name, **options):
 
 @every_model
 def test_a_step_compiled_by_xla_is_the_same_step(name):
-    plain = stepped(name)
+    options = {} if name == "lstm" else {"dropout": 0.3}
+    plain = stepped(name, **options)
     assert any(np.any(a != b) for a, b in zip(plain, weights_of(made(name)), strict=True))
-    for one, other in zip(stepped(name, jit_compile=True), plain, strict=True):
+    for one, other in zip(stepped(name, jit_compile=True, **options), plain, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
 
 
