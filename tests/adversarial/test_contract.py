@@ -196,7 +196,7 @@ def made(name, *, optimizer=None, jit_compile=False, fed=False, **options):
 
 @pytest.fixture(autouse=True)
 def fed_points(monkeypatch):
-    """The points of the penalty are the middles: XLA and a replica would draw others."""
+    """The points of the penalty are the middles: a replica would draw others."""
     monkeypatch.setattr(WGANGP, "_between", lambda self, x, made, seed: (x + made) / 2)
 
 

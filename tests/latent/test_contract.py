@@ -1,6 +1,6 @@
 """The Keras contract, over every model with a code: files, precision, replicas, weights, resuming.
 
-Noise that a compiler or a replica would draw otherwise is fed: the same for every row.
+Noise is fed, the same for every row: a replica would draw another, and XLA other one-hot vectors.
 """
 
 import functools
