@@ -202,7 +202,7 @@ class GAN(ImplicitModel):
 def _vector_size(generator):
     """latent_dim of a generator from `(batch, latent_dim)`."""
     shape = _shapes(generator)[0]
-    if len(shape) != 1 or shape[0] is None:
+    if len(shape) != 1:
         raise ValueError(
             "Expected a generator whose first input is z of shape (batch, latent_dim). "
             f"Received: an input of shape {checks.batch_shape(shape)}"

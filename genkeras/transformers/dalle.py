@@ -310,8 +310,6 @@ class DALLE(ExplicitModel):
         return tf.fill((num_rows, self.caption_length), PAD) if condition is None else condition
 
     def _checked_condition(self, condition, num_rows):
-        if condition is None and num_rows is not None:
-            return np.full((num_rows, self.caption_length), PAD, "int32")
         if condition is None or tf.is_symbolic_tensor(condition):
             return condition
         captions = self._checked_captions(condition)
@@ -328,7 +326,9 @@ class DALLE(ExplicitModel):
         return asserted_captions(condition, self.caption_length, self.caption_vocabulary)
 
     def _sample_condition(self, condition, num_samples):
-        if condition is not None and np.ndim(condition) == 1:
+        if condition is None:
+            condition = np.full(self.caption_length, PAD)
+        if np.ndim(condition) == 1:
             condition = np.tile(condition, (num_samples, 1))
         return self._checked_condition(condition, num_samples)
 
